@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace wasmrt::wasi {
+
+/// Why a run must end before the guest ends by itself.
+enum class Stop : uint8_t {
+  kNone,         ///< it need not
+  kExit,         ///< the guest called proc_exit (or proc_raise)
+  kTimedOut,     ///< wall or processor time used up
+  kOutputLimit,  ///< standard output past its limit
+  kAborted,      ///< nobody wants the result any more
+};
+
+/// What a host stream answered.
+struct StreamResult {
+  uint64_t bytes = 0;       ///< moved; 0 on reading is the end of the stream
+  Stop stop = Stop::kNone;  ///< anything else ends the run
+  int error = 0;            ///< an errno value, 0 for none
+};
+
+/// What a standard stream looks like to the guest.
+struct StreamInfo {
+  /// The host's own descriptor behind the stream, -1 if there is none (a
+  /// server's request). With one, fd_filestat_get, fd_fdstat_get, seeking and
+  /// poll_oneoff act on it as on any file; without, the stream is of type
+  /// "unknown", not a terminal, and always ready.
+  int descriptor = -1;
+};
+
+/// The outside world of one run, so far as it is not the file system: the
+/// standard streams, the time that is left, the wish to go on. One small
+/// interface, so that a test can stand in for it. Used by one thread.
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  /// Reads standard input; may block, but no longer than the run may last.
+  virtual StreamResult read_stdin(std::span<uint8_t> buffer) = 0;
+  /// Writes standard output; takes all of it or stops the run.
+  virtual StreamResult write_stdout(std::span<const uint8_t> bytes) = 0;
+  virtual StreamResult write_stderr(std::span<const uint8_t> bytes) = 0;
+  /// Sends what standard output holds back. Called before the guest waits.
+  virtual StreamResult flush_stdout() = 0;
+
+  /// `fd` is 0, 1 or 2.
+  virtual StreamInfo stream_info(int fd) const = 0;
+
+  /// Whether the run may go on. Called at least every 100 ms by any host
+  /// function that waits or repeats work, and after it.
+  virtual Stop check() = 0;
+
+  /// Nanoseconds on CLOCK_MONOTONIC at which the run's wall time ends.
+  virtual int64_t deadline_ns() const = 0;
+};
+
+}  // namespace wasmrt::wasi
