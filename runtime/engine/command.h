@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/status.h"
+#include "wasi/context.h"
+#include "wasm_runtime.h"
+
+namespace wasmrt {
+
+class Module;
+
+/// A module with all that is the same for each of its runs. Immutable; shared
+/// by all threads.
+class Command {
+ public:
+  static Result<std::unique_ptr<Command>> create(std::shared_ptr<Module> module,
+                                                 const wasmrt_command_config& config);
+
+  /// Runs it once on the calling thread; see wasmrt_run().
+  wasmrt_status run(std::span<const wasmrt_variable> variables, const wasmrt_streams& streams,
+                    void* baton, wasmrt_result& result) const;
+
+ private:
+  Command() = default;
+
+  [[nodiscard]] bool has_variable(std::string_view name) const;
+
+  std::shared_ptr<Module> module_;
+  std::string entry_point_;
+  wasi::StringBlock arguments_;
+  wasi::StringBlock environment_;
+  std::vector<std::string> variable_names_;
+  std::vector<wasi::Preopen> preopens_;
+  wasmrt_limits limits_{};
+};
+
+}  // namespace wasmrt

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/compiler.h"
+
+#include <sys/auxv.h>
+
+#include <cstdio>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include "engine/settings.h"
+#include "version.h"
+
+namespace wasmrt {
+namespace {
+
+/// What the processor offers, as far as a compiler could use it.
+std::string processor_tag() {
+  std::string tag;
+  char part[64];
+#if defined(__x86_64__)
+  for (const auto& [leaf, subleaf] : {std::pair{1U, 0U}, {7U, 0U}, {7U, 1U}, {0x80000001U, 0U}}) {
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    __get_cpuid_count(leaf, subleaf, &eax, &ebx, &ecx, &edx);
+    // Leaf 1's EBX holds the number of the core that answered.
+    if (leaf == 1) ebx = 0;
+    std::snprintf(part, sizeof part, "-%x.%x.%x", ebx, ecx, edx);
+    tag += part;
+  }
+#endif
+  std::snprintf(part, sizeof part, "-%lx.%lx", getauxval(AT_HWCAP), getauxval(AT_HWCAP2));
+  return tag + part;
+}
+
+}  // namespace
+
+Status compile(std::span<const uint8_t> wasm, wasmrt_layout layout,
+               const std::function<Status(std::span<const uint8_t>)>& sink) {
+  ConfigHandle config = new_config(layout);
+  wasmtime_config_parallel_compilation_set(config.get(), true);
+  const EngineHandle engine(wasm_engine_new_with_config(config.release()));
+  wasmtime_module_t* raw_module = nullptr;
+  if (const ErrorHandle error{
+          wasmtime_module_new(engine.get(), wasm.data(), wasm.size(), &raw_module)}) {
+    return Status::invalid("not a module that the engine accepts: " + error_text(error.get()));
+  }
+  const ModuleHandle module(raw_module);
+  wasm_byte_vec_t image;
+  if (const ErrorHandle error{wasmtime_module_serialize(module.get(), &image)}) {
+    return Status::resources("the compiled code could not be written out: " +
+                             error_text(error.get()));
+  }
+  const Status status =
+      sink(std::span(reinterpret_cast<const uint8_t*>(image.data), image.size));
+  wasm_byte_vec_delete(&image);
+  return status;
+}
+
+std::string compatibility_tag(wasmrt_layout layout) {
+  return std::string("wasmtime-" WASMRT_ENGINE_VERSION "-settings-") +
+         std::to_string(kSettingsVersion) + "-layout-" + std::to_string(layout) + processor_tag();
+}
+
+}  // namespace wasmrt

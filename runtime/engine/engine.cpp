@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/engine.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "engine/engine_parts.h"
+#include "engine/host_call.h"
+#include "engine/settings.h"
+#include "wasi/table.h"
+
+namespace wasmrt {
+namespace {
+
+constexpr uint32_t kDefaultInstances = 64;
+constexpr uint32_t kMaxInstances = 16384;
+
+// A module with exceptions or GC types takes a second memory for its heap.
+constexpr uint32_t kMemoriesPerInstance = 2;
+constexpr uint64_t kSlotBytes = (uint64_t{4} << 30) + (uint64_t{32} << 20);
+
+// ruby-3.2.0 has 13,000 entries in its one table; the rest is address space.
+constexpr size_t kTableElements = 100'000;
+constexpr uint32_t kTablesPerModule = 4;
+
+// Memory below this is reset in place after a run (no system call, no page
+// fault in the next run); above it pages go back to the kernel.
+constexpr size_t kKeepResidentBytes = size_t{256} << 10;
+
+uint64_t reserved_bytes(uint32_t instances) {
+  return uint64_t{instances} * (kMemoriesPerInstance * kSlotBytes +
+                                kTablesPerModule * kTableElements * sizeof(void*)) +
+         kSlotBytes;
+}
+
+void set_pool(wasm_config_t* config, uint32_t instances) {
+  const PoolConfigHandle pool(wasmtime_pooling_allocation_config_new());
+  wasmtime_pooling_allocation_config_t* p = pool.get();
+  wasmtime_pooling_allocation_config_total_core_instances_set(p, instances);
+  wasmtime_pooling_allocation_config_total_memories_set(p, instances * kMemoriesPerInstance);
+  wasmtime_pooling_allocation_config_total_gc_heaps_set(p, instances);
+  wasmtime_pooling_allocation_config_total_tables_set(p, instances * kTablesPerModule);
+  wasmtime_pooling_allocation_config_max_memories_per_module_set(p, 1);
+  wasmtime_pooling_allocation_config_max_tables_per_module_set(p, kTablesPerModule);
+  wasmtime_pooling_allocation_config_table_elements_set(p, kTableElements);
+  wasmtime_pooling_allocation_config_max_core_instance_size_set(p, size_t{16} << 20);
+  wasmtime_pooling_allocation_config_max_memory_size_set(p, size_t{4} << 30);
+  wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(p, kKeepResidentBytes);
+  wasmtime_pooling_allocation_config_table_keep_resident_set(p, size_t{16} << 10);
+  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, instances);
+  wasmtime_pooling_allocation_strategy_set(config, p);
+}
+
+/// Defines each function of the WASI table in the linker.
+Status define_host_functions(wasmtime_linker_t* linker) {
+  for (const wasi::HostFunction& function : wasi::host_functions()) {
+    wasm_valtype_vec_t parameters;
+    wasm_valtype_vec_new_uninitialized(&parameters, function.parameters.size());
+    for (size_t i = 0; i < function.parameters.size(); ++i) {
+      parameters.data[i] = wasm_valtype_new(
+          function.parameters[i] == wasi::ValueType::kI32 ? WASM_I32 : WASM_I64);
+    }
+    wasm_valtype_vec_t results;
+    if (function.has_result) {
+      wasm_valtype_t* i32 = wasm_valtype_new(WASM_I32);
+      wasm_valtype_vec_new(&results, 1, &i32);
+    } else {
+      wasm_valtype_vec_new_empty(&results);
+    }
+    const FuncTypeHandle type(wasm_functype_new(&parameters, &results));
+    const ErrorHandle error(wasmtime_linker_define_func_unchecked(
+        linker, function.module.data(), function.module.size(), function.name.data(),
+        function.name.size(), type.get(), host_call, const_cast<wasi::HostFunction*>(&function),
+        nullptr));
+    if (error) return Status::invalid(error_text(error.get()));
+  }
+  return Status::ok();
+}
+
+}  // namespace
+
+bool Engine::reserved_layout_fits(uint32_t max_instances) {
+  if (max_instances == 0) max_instances = kDefaultInstances;
+  const size_t bytes = reserved_bytes(std::min(max_instances, kMaxInstances));
+  void* probe = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (probe == MAP_FAILED) return false;
+  munmap(probe, bytes);
+  return true;
+}
+
+Engine::Engine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Engine::~Engine() = default;
+
+wasmrt_layout Engine::layout() const { return parts_->layout; }
+uint64_t Engine::stack_bytes() const { return parts_->stack_bytes; }
+
+Result<std::shared_ptr<Engine>> Engine::create(const wasmrt_engine_config& config) {
+  const uint32_t instances = config.max_instances == 0 ? kDefaultInstances : config.max_instances;
+  const uint64_t stack = config.stack_bytes == 0 ? kDefaultStackBytes : config.stack_bytes;
+  if (instances > kMaxInstances) {
+    return Status::invalid(std::to_string(instances) + " instances at once are more than the " +
+                           std::to_string(kMaxInstances) + " that are possible");
+  }
+  if (stack < (uint64_t{64} << 10) || stack > (uint64_t{1} << 30)) {
+    return Status::invalid("a guest's stack has 64 KiB to 1 GiB, not " + std::to_string(stack) +
+                           " bytes");
+  }
+
+  ConfigHandle wasm_config = new_config(config.layout);
+  wasmtime_config_max_wasm_stack_set(wasm_config.get(), stack);
+  // Compilation belongs into a process of its own; a server's child must not
+  // start a thread pool even if someone asked it to compile.
+  wasmtime_config_parallel_compilation_set(wasm_config.get(), false);
+  if (config.layout == WASMRT_LAYOUT_RESERVED) {
+    // Wasmtime's C API aborts the process where the reservation fails.
+    if (!reserved_layout_fits(instances)) {
+      return Status::resources("this process may not reserve the " +
+                               std::to_string(reserved_bytes(instances) >> 30) +
+                               " GiB of address space that " + std::to_string(instances) +
+                               " instances take (see `ulimit -v`)");
+    }
+    set_pool(wasm_config.get(), instances);
+  }
+
+  EngineHandle engine(wasm_engine_new_with_config(wasm_config.release()));
+  LinkerHandle linker(wasmtime_linker_new(engine.get()));
+  if (Status status = define_host_functions(linker.get()); !status.is_ok()) return status;
+  Result<std::unique_ptr<Ticker>> ticker =
+      Ticker::start([raw = engine.get()] { wasmtime_engine_increment_epoch(raw); });
+  if (!ticker.is_ok()) return ticker.status();
+
+  std::unique_ptr<Parts> parts(new Parts{config.layout, stack,
+                                         std::chrono::milliseconds(config.wait_ms), config.log,
+                                         config.log_baton, std::move(engine), std::move(linker),
+                                         Places(instances), ticker.take()});
+  return std::shared_ptr<Engine>(new Engine(std::move(parts)));
+}
+
+}  // namespace wasmrt

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to engine/.
+#pragma once
+
+#include "engine/wasmtime_handles.h"
+#include "wasi/context.h"
+
+namespace wasmrt {
+
+/// What a store's data pointer points to while a guest runs.
+struct GuestState {
+  wasi::Context* wasi = nullptr;
+  wasmtime_memory_t memory{};
+  bool has_memory = false;  ///< false while the module is being instantiated
+};
+
+/// The one callback behind all host functions; `env` is the wasi::HostFunction.
+wasm_trap_t* host_call(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* values,
+                       size_t value_count) noexcept;
+
+}  // namespace wasmrt

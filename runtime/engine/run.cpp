@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One run of a command: from a free place to how the guest ended.
+#include <pthread.h>
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <string>
+
+#include "engine/command.h"
+#include "engine/engine_parts.h"
+#include "engine/host_call.h"
+#include "engine/module_parts.h"
+#include "engine/settings.h"
+#include "support/text.h"
+#include "wasi/context.h"
+
+namespace wasmrt {
+namespace {
+
+using wasi::Stop;
+
+constexpr int64_t kMillisecond = 1'000'000;
+constexpr int64_t kSecond = 1'000'000'000;
+// How often the caller is asked whether anyone still waits for the result.
+constexpr int64_t kAbortedPeriod = 100 * kMillisecond;
+
+int64_t now_ns(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return time.tv_sec * kSecond + time.tv_nsec;
+}
+
+/// A limit for a message: "2.5 s".
+std::string seconds_text(uint32_t ms) {
+  std::string text = std::to_string(ms / 1000);
+  if (ms % 1000 != 0) {
+    std::string fraction = std::to_string(1000 + ms % 1000).substr(1);
+    fraction.erase(fraction.find_last_not_of('0') + 1);
+    text += "." + fraction;
+  }
+  return text + " s";
+}
+
+/// The lowest address of the calling thread's stack, looked up once a thread.
+uintptr_t stack_lowest() {
+  thread_local const uintptr_t lowest = [] {
+    pthread_attr_t attributes;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0) return uintptr_t{0};
+    void* address = nullptr;
+    size_t size = 0;
+    pthread_attr_getstack(&attributes, &address, &size);
+    pthread_attr_destroy(&attributes);
+    return reinterpret_cast<uintptr_t>(address);
+  }();
+  return lowest;
+}
+
+/// The caller's streams and the run's limits, as WASI sees them.
+class RunHost final : public wasi::Host {
+ public:
+  RunHost(const wasmrt_streams& streams, void* baton, const wasmrt_limits& limits, int64_t start_ns)
+      : streams_(streams),
+        baton_(baton),
+        limits_(limits),
+        deadline_ns_(start_ns + limits.wall_ms * kMillisecond),
+        next_aborted_ns_(start_ns + kAbortedPeriod),
+        cpu_start_ns_(limits.cpu_ms == 0 ? 0 : now_ns(CLOCK_THREAD_CPUTIME_ID)) {}
+
+  wasi::StreamResult read_stdin(std::span<uint8_t> buffer) override {
+    const int64_t left_ms = (deadline_ns_ - now_ns(CLOCK_MONOTONIC)) / kMillisecond;
+    if (left_ms <= 0) return {.stop = time_is_up()};
+    const int64_t got =
+        streams_.read(baton_, buffer.data(), buffer.size(), static_cast<uint32_t>(left_ms));
+    if (got == -2) return {.stop = time_is_up()};
+    if (got < 0) return {.stop = Stop::kAborted};
+    input_bytes_ += static_cast<uint64_t>(got);
+    return {.bytes = static_cast<uint64_t>(got)};
+  }
+
+  wasi::StreamResult write_stdout(std::span<const uint8_t> bytes) override {
+    if (limits_.output_bytes != 0 && bytes.size() > limits_.output_bytes - output_bytes_) {
+      return {.stop = Stop::kOutputLimit};
+    }
+    if (streams_.write(baton_, bytes.data(), bytes.size()) != 0) return {.stop = Stop::kAborted};
+    output_bytes_ += bytes.size();
+    return {.bytes = bytes.size(), .stop = check()};
+  }
+
+  wasi::StreamResult write_stderr(std::span<const uint8_t> bytes) override {
+    streams_.write_error(baton_, bytes.data(), bytes.size());
+    return {.bytes = bytes.size()};
+  }
+
+  wasi::StreamResult flush_stdout() override {
+    return {.stop = streams_.flush(baton_) == 0 ? Stop::kNone : Stop::kAborted};
+  }
+
+  wasi::StreamInfo stream_info(int fd) const override { return {streams_.descriptors[fd]}; }
+
+  Stop check() override {
+    const int64_t now = now_ns(CLOCK_MONOTONIC);
+    if (now >= deadline_ns_) return time_is_up();
+    if (limits_.cpu_ms != 0 &&
+        now_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_start_ns_ >= limits_.cpu_ms * kMillisecond) {
+      cpu_used_up_ = true;
+      return Stop::kTimedOut;
+    }
+    if (now >= next_aborted_ns_) {
+      next_aborted_ns_ = now + kAbortedPeriod;
+      if (streams_.aborted(baton_) != 0) return Stop::kAborted;
+    }
+    return Stop::kNone;
+  }
+
+  int64_t deadline_ns() const override { return deadline_ns_; }
+
+  [[nodiscard]] bool cpu_used_up() const { return cpu_used_up_; }
+  [[nodiscard]] uint64_t input_bytes() const { return input_bytes_; }
+  [[nodiscard]] uint64_t output_bytes() const { return output_bytes_; }
+
+ private:
+  Stop time_is_up() {
+    cpu_used_up_ = false;
+    return Stop::kTimedOut;
+  }
+
+  const wasmrt_streams& streams_;
+  void* baton_;
+  const wasmrt_limits& limits_;
+  int64_t deadline_ns_;
+  int64_t next_aborted_ns_;
+  int64_t cpu_start_ns_;
+  bool cpu_used_up_ = false;
+  uint64_t input_bytes_ = 0;
+  uint64_t output_bytes_ = 0;
+};
+
+/// Called by the guest's own code at each tick of the engine's clock.
+wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, uint64_t* ticks,
+                          wasmtime_update_deadline_kind_t* kind) noexcept {
+  auto* context = static_cast<wasi::Context*>(data);
+  const Stop stop = context->host().check();
+  if (stop != Stop::kNone) {
+    context->stop_with(stop);
+    return wasmtime_error_new("stop");
+  }
+  *ticks = 1;
+  *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
+  return nullptr;
+}
+
+const char* trap_text(wasmtime_trap_code_t code) {
+  switch (code) {
+    case WASMTIME_TRAP_CODE_STACK_OVERFLOW:
+      return "stack overflow";
+    case WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS:
+      return "out of bounds memory access";
+    case WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS:
+      return "out of bounds table access";
+    case WASMTIME_TRAP_CODE_INDIRECT_CALL_TO_NULL:
+      return "indirect call to null";
+    case WASMTIME_TRAP_CODE_BAD_SIGNATURE:
+      return "indirect call type mismatch";
+    case WASMTIME_TRAP_CODE_INTEGER_OVERFLOW:
+      return "integer overflow";
+    case WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO:
+      return "integer divide by zero";
+    case WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER:
+      return "invalid conversion to integer";
+    case WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED:
+      return "unreachable instruction executed";
+    case WASMTIME_TRAP_CODE_NULL_REFERENCE:
+      return "null reference";
+    case WASMTIME_TRAP_CODE_ALLOCATION_TOO_LARGE:
+      return "allocation too large";
+    default:
+      return nullptr;
+  }
+}
+
+std::string backtrace_text(const wasm_frame_vec_t& frames) {
+  std::string text;
+  for (size_t i = 0; i < frames.size && text.size() < sizeof(wasmrt_result::backtrace); ++i) {
+    if (i > 0) text += " <- ";
+    const wasm_name_t* name = wasmtime_frame_func_name(frames.data[i]);
+    if (name != nullptr) {
+      text += printable({name->data, name->size}, 200);
+    } else {
+      text += "function " + std::to_string(wasm_frame_func_index(frames.data[i]));
+    }
+  }
+  return text;
+}
+
+/// How a guest's code came to its end, other than by returning.
+struct Ending {
+  TrapHandle trap;
+  ErrorHandle error;
+  [[nodiscard]] explicit operator bool() const { return trap || error; }
+
+  [[nodiscard]] std::string text() const {
+    wasmtime_trap_code_t code = 0;
+    if (trap && wasmtime_trap_code(trap.get(), &code)) {
+      if (const char* known = trap_text(code)) return known;
+    }
+    if (error) return error_text(error.get());
+    wasm_message_t message;
+    wasm_trap_message(trap.get(), &message);
+    std::string_view raw(message.data, message.size);
+    std::string text = printable(raw.substr(0, raw.find_first_of(std::string_view("\n\0", 2))));
+    wasm_byte_vec_delete(&message);
+    return text;
+  }
+
+  [[nodiscard]] bool is_stack_overflow() const {
+    wasmtime_trap_code_t code = 0;
+    return trap && wasmtime_trap_code(trap.get(), &code) &&
+           code == WASMTIME_TRAP_CODE_STACK_OVERFLOW;
+  }
+
+  [[nodiscard]] std::string backtrace() const {
+    wasm_frame_vec_t frames;
+    if (trap) {
+      wasm_trap_trace(trap.get(), &frames);
+    } else {
+      wasmtime_error_wasm_trace(error.get(), &frames);
+    }
+    std::string text = backtrace_text(frames);
+    wasm_frame_vec_delete(&frames);
+    return text;
+  }
+};
+
+Ending ending(wasmtime_error_t* error, wasm_trap_t* trap) {
+  return {TrapHandle(trap), ErrorHandle(error)};
+}
+
+/// Calls an export that was checked to be `() -> ()`.
+Ending call(wasmtime_context_t* context, const wasmtime_instance_t& instance,
+            std::string_view name) {
+  wasmtime_extern_t item;
+  wasmtime_instance_export_get(context, &instance, name.data(), name.size(), &item);
+  wasm_trap_t* trap = nullptr;
+  wasmtime_error_t* error =
+      wasmtime_func_call_unchecked(context, &item.of.func, nullptr, 0, &trap);
+  return ending(error, trap);
+}
+
+/// Gives a place back, whatever way the run ends.
+class PlaceUse {
+ public:
+  explicit PlaceUse(Places& places) : places_(places) {}
+  ~PlaceUse() { places_.give_back(); }
+  PlaceUse(const PlaceUse&) = delete;
+  PlaceUse& operator=(const PlaceUse&) = delete;
+
+ private:
+  Places& places_;
+};
+
+void explain(wasmrt_result& result, wasmrt_outcome outcome, const std::string& message) {
+  result.outcome = outcome;
+  copy_text(message, result.message, sizeof result.message);
+}
+
+std::string bytes_text(uint64_t bytes) {
+  if (bytes % (uint64_t{1} << 20) == 0) return std::to_string(bytes >> 20) + " MiB";
+  return std::to_string(bytes) + " bytes";
+}
+
+/// Whether a guest that died had come so close to its memory limit that a
+/// growth of the usual size (an eighth of it, or 1 MiB) was refused.
+bool near_limit(uint64_t memory, uint64_t limit) {
+  return memory + std::max(limit / 8, uint64_t{1} << 20) > limit;
+}
+
+void report_stop(const RunHost& host, const wasi::Context& context, const wasmrt_limits& limits,
+                 wasmrt_result& result) {
+  switch (context.stop()) {
+    case Stop::kExit:
+      result.outcome = WASMRT_EXITED;
+      result.exit_status = context.exit_status();
+      return;
+    case Stop::kTimedOut:
+      if (host.cpu_used_up()) {
+        explain(result, WASMRT_TIMED_OUT,
+                "processor time limit of " + seconds_text(limits.cpu_ms) + " reached");
+      } else {
+        explain(result, WASMRT_TIMED_OUT,
+                "time limit of " + seconds_text(limits.wall_ms) + " reached");
+      }
+      return;
+    case Stop::kOutputLimit:
+      explain(result, WASMRT_OUTPUT_LIMIT,
+              "more output than the limit of " + bytes_text(limits.output_bytes));
+      return;
+    case Stop::kAborted:
+    case Stop::kNone:
+      explain(result, WASMRT_ABORTED, "nobody waits for the response any more");
+      return;
+  }
+}
+
+}  // namespace
+
+wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
+                           const wasmrt_streams& streams, void* baton,
+                           wasmrt_result& result) const {
+  const Module::Parts& module = module_->parts();
+  Engine::Parts& engine = module.engine->parts();
+  result.outcome = WASMRT_FAILED;
+  result.exit_status = 0;
+  result.memory_bytes = result.input_bytes = result.output_bytes = 0;
+  result.wait_ns = result.instantiate_ns = result.run_ns = 0;
+  result.message[0] = result.backtrace[0] = '\0';
+
+  char here = 0;
+  const auto stack_left = reinterpret_cast<uintptr_t>(&here) - stack_lowest();
+  if (stack_left < engine.stack_bytes + kHostStackBytes) {
+    explain(result, WASMRT_FAILED,
+            "this thread has " + std::to_string(stack_left >> 10) + " KiB of stack left and a guest "
+            "may use " + std::to_string(engine.stack_bytes >> 10) + " KiB: raise ThreadStackSize or "
+            "lower WasmStackLimit");
+    return WASMRT_RESOURCES;
+  }
+
+  const int64_t asked_ns = now_ns(CLOCK_MONOTONIC);
+  if (!engine.places.take(engine.wait)) {
+    result.wait_ns = static_cast<uint64_t>(now_ns(CLOCK_MONOTONIC) - asked_ns);
+    explain(result, WASMRT_FAILED,
+            "as many instances run as are allowed, and none ended within " +
+                seconds_text(static_cast<uint32_t>(engine.wait.count())));
+    return WASMRT_BUSY;
+  }
+  const PlaceUse place(engine.places);
+  const TickerUse tick(*engine.ticker);
+  const int64_t start_ns = now_ns(CLOCK_MONOTONIC);
+  result.wait_ns = static_cast<uint64_t>(start_ns - asked_ns);
+
+  // One buffer a thread, kept between runs: the environment is built in it
+  // and copied into the guest in one go.
+  thread_local wasi::StringBlock environment;
+  constexpr size_t kKeptBytes = 64 << 10;
+  if (environment.bytes.capacity() > kKeptBytes) environment.bytes = std::string();
+  environment.bytes.assign(environment_.bytes);
+  environment.count = environment_.count;
+  for (const wasmrt_variable& variable : variables) {
+    const std::string_view name(variable.name);
+    if (has_variable(name)) continue;
+    environment.bytes.append(name).push_back('=');
+    environment.append(variable.value);
+  }
+
+  RunHost host(streams, baton, limits_, start_ns);
+  wasi::Context context({.arguments = &arguments_,
+                         .environment = &environment,
+                         .preopens = preopens_,
+                         .max_descriptors = limits_.max_descriptors},
+                        host);
+  GuestState guest{.wasi = &context};
+
+  const StoreHandle store(wasmtime_store_new(engine.engine.get(), &guest, nullptr));
+  wasmtime_context_t* store_context = wasmtime_store_context(store.get());
+  wasmtime_store_limiter(store.get(), static_cast<int64_t>(limits_.memory_bytes), -1, -1, -1, -1);
+  wasmtime_store_epoch_deadline_callback(store.get(), on_tick, &context, nullptr);
+  wasmtime_context_set_epoch_deadline(store_context, 1);
+
+  wasmtime_instance_t instance;
+  wasm_trap_t* trap = nullptr;
+  wasmtime_error_t* error = wasmtime_instance_pre_instantiate(module.instance_pre.get(),
+                                                              store_context, &instance, &trap);
+  Ending end = ending(error, trap);
+  const bool instantiated = !end;
+  int64_t entered_ns = now_ns(CLOCK_MONOTONIC);
+  result.instantiate_ns = static_cast<uint64_t>(entered_ns - start_ns);
+
+  if (instantiated) {
+    wasmtime_extern_t memory;
+    if (wasmtime_instance_export_get(store_context, &instance, "memory", 6, &memory)) {
+      if (memory.kind == WASMTIME_EXTERN_MEMORY) {
+        guest.memory = memory.of.memory;
+        guest.has_memory = true;
+      } else {
+        wasmtime_extern_delete(&memory);
+      }
+    }
+    if (module.is_reactor && entry_point_ != "_start") {
+      end = call(store_context, instance, "_initialize");
+    }
+    if (!end) end = call(store_context, instance, entry_point_);
+    result.run_ns = static_cast<uint64_t>(now_ns(CLOCK_MONOTONIC) - entered_ns);
+  }
+  if (guest.has_memory) {
+    result.memory_bytes = wasmtime_memory_data_size(store_context, &guest.memory);
+  }
+  result.input_bytes = host.input_bytes();
+  result.output_bytes = host.output_bytes();
+
+  if (context.stop() != Stop::kNone) {
+    report_stop(host, context, limits_, result);
+    if (result.outcome == WASMRT_EXITED && result.exit_status != 0 && guest.has_memory &&
+        near_limit(result.memory_bytes, limits_.memory_bytes)) {
+      explain(result, WASMRT_OUT_OF_MEMORY,
+              "exited with status " + std::to_string(result.exit_status) + " at " +
+                  bytes_text(result.memory_bytes) + " of memory, whose limit is " +
+                  bytes_text(limits_.memory_bytes));
+    }
+    return WASMRT_OK;
+  }
+  if (!end) {
+    result.outcome = WASMRT_EXITED;
+    return WASMRT_OK;
+  }
+  if (!instantiated && !end.trap) {
+    const std::string text = end.text();
+    // The engine's words for a memory that starts above the store's limit.
+    const bool memory = text.find("memory minimum size") != std::string::npos;
+    explain(result, memory ? WASMRT_OUT_OF_MEMORY : WASMRT_FAILED,
+            memory ? "it needs more memory to start than the limit of " +
+                         bytes_text(limits_.memory_bytes) + ": " + text
+                   : "it could not be instantiated: " + text);
+    return WASMRT_RESOURCES;
+  }
+  copy_text(end.backtrace(), result.backtrace, sizeof result.backtrace);
+  if (end.is_stack_overflow()) {
+    explain(result, WASMRT_TRAPPED,
+            "stack overflow: more than the limit of " + std::to_string(engine.stack_bytes >> 10) +
+                " KiB");
+  } else if (guest.has_memory && near_limit(result.memory_bytes, limits_.memory_bytes)) {
+    explain(result, WASMRT_OUT_OF_MEMORY,
+            end.text() + " at " + bytes_text(result.memory_bytes) +
+                " of memory, whose limit is " + bytes_text(limits_.memory_bytes));
+  } else {
+    explain(result, WASMRT_TRAPPED, end.text());
+  }
+  return WASMRT_OK;
+}
+
+}  // namespace wasmrt

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Private to engine/. Compiler and engine must agree on these, or an image
+// does not load: they are said once, here.
+#pragma once
+
+#include "engine/wasmtime_handles.h"
+#include "wasm_runtime.h"
+
+namespace wasmrt {
+
+/// Raised when the settings below change in a way that Wasmtime's own check of
+/// an image does not notice.
+inline constexpr int kSettingsVersion = 1;
+
+inline constexpr uint64_t kDefaultStackBytes = uint64_t{1} << 20;
+
+/// What a host call may need on the same stack, above the guest's own frames.
+inline constexpr uint64_t kHostStackBytes = uint64_t{256} << 10;
+
+/// The configuration that compiled code depends on.
+ConfigHandle new_config(wasmrt_layout layout);
+
+}  // namespace wasmrt

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/ticker.h"
+
+#include <csignal>
+#include <system_error>
+
+namespace wasmrt {
+
+Result<std::unique_ptr<Ticker>> Ticker::start(std::function<void()> tick) {
+  std::unique_ptr<Ticker> ticker(new Ticker(std::move(tick)));
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  Status status = Status::ok();
+  try {
+    ticker->thread_ = std::thread([t = ticker.get()] { t->loop(); });
+  } catch (const std::system_error& error) {
+    status = Status::resources(std::string("no thread for the time limits: ") + error.what());
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!status.is_ok()) return status;
+  return ticker;
+}
+
+Ticker::~Ticker() {
+  if (!thread_.joinable()) return;
+  {
+    const std::scoped_lock lock(mutex_);
+    stop_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void Ticker::wake() {
+  // Under the mutex, so that the thread is either not yet waiting and sees
+  // running_, or is waiting and hears the notification.
+  const std::scoped_lock lock(mutex_);
+  changed_.notify_one();
+}
+
+void Ticker::loop() {
+  constexpr int kIdlePeriods = std::chrono::seconds(1) / kPeriod;
+  int idle = 0;
+  std::unique_lock lock(mutex_);
+  while (!stop_) {
+    changed_.wait_for(lock, kPeriod, [this] { return stop_; });
+    if (stop_) return;
+    tick_();
+    idle = running_.load(std::memory_order_acquire) > 0 ? 0 : idle + 1;
+    if (idle < kIdlePeriods) continue;
+    asleep_.store(true, std::memory_order_seq_cst);
+    changed_.wait(lock, [this] { return stop_ || running_.load(std::memory_order_seq_cst) > 0; });
+    asleep_.store(false, std::memory_order_seq_cst);
+    idle = 0;
+  }
+}
+
+}  // namespace wasmrt
