@@ -1,0 +1,3 @@
+module example/cgi
+
+go 1.21
