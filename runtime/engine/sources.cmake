@@ -7,3 +7,9 @@ target_sources(wasmrt_objects PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/run.cpp
   ${CMAKE_CURRENT_LIST_DIR}/settings.cpp
   ${CMAKE_CURRENT_LIST_DIR}/ticker.cpp)
+
+if(MOD_WASM_TESTS)
+  target_sources(runtime_tests PRIVATE
+    ${CMAKE_CURRENT_LIST_DIR}/run_test.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/ticker_test.cpp)
+endif()

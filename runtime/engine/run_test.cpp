@@ -1,0 +1,556 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs through the public ABI, with guests written in WAT.
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/wasmtime_handles.h"
+#include "wasm_runtime.h"
+
+namespace {
+
+/// Standard streams kept in memory, with switches for what a server may meet.
+struct Streams {
+  std::string input;
+  size_t position = 0;
+  std::string output;
+  std::string error_output;
+  int flushes = 0;
+  bool client_gone = false;      // write says so
+  std::atomic<bool> abort{false};  // aborted() says so
+
+  static wasmrt_streams table() {
+    wasmrt_streams streams{};
+    streams.size = sizeof streams;
+    for (int& descriptor : streams.descriptors) descriptor = -1;
+    streams.read = [](void* baton, void* buffer, size_t length, uint32_t) -> int64_t {
+      auto* self = static_cast<Streams*>(baton);
+      const size_t count = std::min(length, self->input.size() - self->position);
+      std::memcpy(buffer, self->input.data() + self->position, count);
+      self->position += count;
+      return static_cast<int64_t>(count);
+    };
+    streams.write = [](void* baton, const void* buffer, size_t length) {
+      auto* self = static_cast<Streams*>(baton);
+      if (self->client_gone) return -1;
+      self->output.append(static_cast<const char*>(buffer), length);
+      return 0;
+    };
+    streams.flush = [](void* baton) {
+      ++static_cast<Streams*>(baton)->flushes;
+      return 0;
+    };
+    streams.write_error = [](void* baton, const void* buffer, size_t length) {
+      static_cast<Streams*>(baton)->error_output.append(static_cast<const char*>(buffer), length);
+    };
+    streams.aborted = [](void* baton) { return static_cast<Streams*>(baton)->abort ? 1 : 0; };
+    return streams;
+  }
+};
+
+// The imports most guests below need, a memory, and a function that writes
+// [ptr, ptr+len) to standard output.
+constexpr const char* kPrelude = R"(
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $fd_write (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_read"
+    (func $fd_read (param i32 i32 i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
+  (import "wasi_snapshot_preview1" "environ_get" (func $environ_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "environ_sizes_get"
+    (func $environ_sizes_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "args_sizes_get"
+    (func $args_sizes_get (param i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (func $print (param $ptr i32) (param $len i32)
+    (i32.store (i32.const 0) (local.get $ptr))
+    (i32.store (i32.const 4) (local.get $len))
+    (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8))))
+)";
+
+class Run : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    char pattern[] = "/tmp/wasmrt-run-XXXXXX";
+    directory_ = mkdtemp(pattern);
+    chmod(directory_.c_str(), 0755);
+    wasmrt_engine_config config{};
+    config.size = sizeof config;
+    config.max_instances = 4;
+    config.wait_ms = 200;
+    wasmrt_error error{};
+    ASSERT_EQ(wasmrt_engine_create(&config, &engine_, &error), WASMRT_OK) << error.message;
+  }
+  static void TearDownTestSuite() {
+    wasmrt_engine_destroy(engine_);
+    engine_ = nullptr;
+    std::filesystem::remove_all(directory_);
+  }
+
+  void TearDown() override {
+    wasmrt_command_release(command_);
+    wasmrt_module_release(module_);
+    wasmrt_image_release(image_);
+  }
+
+  /// Compiles `text` (the inside of a module, behind the prelude) and loads it.
+  void load(const std::string& text) {
+    const std::string wat = "(module " + std::string(kPrelude) + text + ")";
+    wasm_byte_vec_t wasm;
+    const wasmrt::ErrorHandle bad(wasmtime_wat2wasm(wat.data(), wat.size(), &wasm));
+    ASSERT_FALSE(bad) << wasmrt::error_text(bad.get());
+    const std::string path = directory_ + "/guest.wasm";
+    std::ofstream(path, std::ios::binary).write(wasm.data, static_cast<long>(wasm.size));
+    wasm_byte_vec_delete(&wasm);
+
+    const std::string cache = directory_ + "/cache";
+    wasmrt_cache_config config{};
+    config.size = sizeof config;
+    config.directory = cache.c_str();
+    config.compiler = std::getenv("WASMCTL");
+    config.compiler_uid = config.compiler_gid = -1;
+    ASSERT_NE(config.compiler, nullptr) << "WASMCTL must name the wasmctl program";
+    wasmrt_error error{};
+    ASSERT_EQ(wasmrt_image_prepare(&config, path.c_str(), &image_, &error), WASMRT_OK)
+        << error.message;
+    ASSERT_EQ(wasmrt_module_load(engine_, image_, &module_, &error), WASMRT_OK) << error.message;
+  }
+
+  wasmrt_status make_command(wasmrt_command_config config = {}) {
+    static const char* const kArguments[] = {"guest.wasm", "one", "two", nullptr};
+    config.size = sizeof config;
+    if (config.arguments == nullptr) config.arguments = kArguments;
+    wasmrt_command_release(command_);
+    command_ = nullptr;
+    return wasmrt_command_create(module_, &config, &command_, &error_);
+  }
+
+  wasmrt_result run(Streams& streams, std::vector<wasmrt_variable> environment = {}) {
+    const wasmrt_streams table = Streams::table();
+    wasmrt_result result{};
+    result.size = sizeof result;
+    status_ = wasmrt_run(command_, environment.data(), environment.size(), &table, &streams,
+                         &result);
+    return result;
+  }
+
+  wasmrt_result run_once(const std::string& text, wasmrt_limits limits = {}) {
+    load(text);
+    wasmrt_command_config config{};
+    config.limits = limits;
+    EXPECT_EQ(make_command(config), WASMRT_OK) << error_.message;
+    return run(streams_);
+  }
+
+  static std::string directory_;
+  static wasmrt_engine* engine_;
+  wasmrt_image* image_ = nullptr;
+  wasmrt_module* module_ = nullptr;
+  wasmrt_command* command_ = nullptr;
+  wasmrt_error error_{};
+  wasmrt_status status_ = WASMRT_OK;
+  Streams streams_;
+};
+
+std::string Run::directory_;
+wasmrt_engine* Run::engine_ = nullptr;
+
+TEST_F(Run, WritesAndReturns) {
+  const wasmrt_result result = run_once(R"(
+    (data (i32.const 16) "hello")
+    (func (export "_start") (call $print (i32.const 16) (i32.const 5))))");
+  EXPECT_EQ(status_, WASMRT_OK);
+  EXPECT_EQ(result.outcome, WASMRT_EXITED);
+  EXPECT_EQ(result.exit_status, 0);
+  EXPECT_EQ(streams_.output, "hello");
+  EXPECT_EQ(result.output_bytes, 5U);
+  EXPECT_EQ(result.memory_bytes, 2U << 16);
+  EXPECT_STREQ(result.message, "");
+}
+
+TEST_F(Run, GivesTheExitStatus) {
+  const wasmrt_result result =
+      run_once("(func (export \"_start\") (call $proc_exit (i32.const 42)) unreachable)");
+  EXPECT_EQ(result.outcome, WASMRT_EXITED);
+  EXPECT_EQ(result.exit_status, 42);
+}
+
+TEST_F(Run, TrapIsDataWithABacktrace) {
+  const wasmrt_result result = run_once(R"(
+    (func $inner unreachable)
+    (func $outer (call $inner))
+    (func (export "_start") (call $outer)))");
+  EXPECT_EQ(status_, WASMRT_OK);
+  EXPECT_EQ(result.outcome, WASMRT_TRAPPED);
+  EXPECT_STREQ(result.message, "unreachable instruction executed");
+  EXPECT_EQ(std::string(result.backtrace).find("inner <- outer <- "), 0U) << result.backtrace;
+}
+
+TEST_F(Run, DivisionByZeroTraps) {
+  const wasmrt_result result = run_once(
+      "(func (export \"_start\") (drop (i32.div_s (i32.const 1) (i32.load (i32.const 64)))))");
+  EXPECT_EQ(result.outcome, WASMRT_TRAPPED);
+  EXPECT_STREQ(result.message, "integer divide by zero");
+}
+
+TEST_F(Run, OutOfBoundsTraps) {
+  const wasmrt_result result =
+      run_once("(func (export \"_start\") (drop (i32.load (i32.const 0x7fffffff))))");
+  EXPECT_EQ(result.outcome, WASMRT_TRAPPED);
+  EXPECT_STREQ(result.message, "out of bounds memory access");
+}
+
+TEST_F(Run, StackOverflowTraps) {
+  const wasmrt_result result = run_once(
+      "(func $deep (export \"_start\") (call $deep) (drop (i32.load (i32.const 0))))");
+  EXPECT_EQ(result.outcome, WASMRT_TRAPPED);
+  EXPECT_EQ(std::string(result.message).find("stack overflow"), 0U) << result.message;
+}
+
+TEST_F(Run, EndlessLoopTimesOut) {
+  wasmrt_limits limits{};
+  limits.wall_ms = 100;
+  const wasmrt_result result =
+      run_once("(func (export \"_start\") (loop $again (br $again)))", limits);
+  EXPECT_EQ(result.outcome, WASMRT_TIMED_OUT);
+  EXPECT_STREQ(result.message, "time limit of 0.1 s reached");
+}
+
+TEST_F(Run, ProcessorTimeIsLimitedApart) {
+  wasmrt_limits limits{};
+  limits.cpu_ms = 100;
+  const wasmrt_result result =
+      run_once("(func (export \"_start\") (loop $again (br $again)))", limits);
+  EXPECT_EQ(result.outcome, WASMRT_TIMED_OUT);
+  EXPECT_STREQ(result.message, "processor time limit of 0.1 s reached");
+}
+
+TEST_F(Run, LoopOfHostCallsTimesOut) {
+  wasmrt_limits limits{};
+  limits.wall_ms = 100;
+  const wasmrt_result result = run_once(R"(
+    (func (export "_start")
+      (loop $again (call $print (i32.const 16) (i32.const 0)) (br $again))))",
+                                        limits);
+  EXPECT_EQ(result.outcome, WASMRT_TIMED_OUT);
+}
+
+TEST_F(Run, AbortEndsABusyGuest) {
+  streams_.abort = true;
+  const wasmrt_result result = run_once("(func (export \"_start\") (loop $again (br $again)))");
+  EXPECT_EQ(result.outcome, WASMRT_ABORTED);
+}
+
+TEST_F(Run, LostClientEndsAWritingGuest) {
+  streams_.client_gone = true;
+  const wasmrt_result result = run_once(R"(
+    (func (export "_start")
+      (loop $again (call $print (i32.const 16) (i32.const 1)) (br $again))))");
+  EXPECT_EQ(result.outcome, WASMRT_ABORTED);
+}
+
+TEST_F(Run, OutputIsLimited) {
+  wasmrt_limits limits{};
+  limits.output_bytes = 1000;
+  const wasmrt_result result = run_once(R"(
+    (func (export "_start")
+      (loop $again (call $print (i32.const 16) (i32.const 100)) (br $again))))",
+                                        limits);
+  EXPECT_EQ(result.outcome, WASMRT_OUTPUT_LIMIT);
+  EXPECT_EQ(streams_.output.size(), 1000U);
+  EXPECT_STREQ(result.message, "more output than the limit of 1000 bytes");
+}
+
+TEST_F(Run, MemoryIsLimited) {
+  wasmrt_limits limits{};
+  limits.memory_bytes = 4 << 20;
+  const wasmrt_result result = run_once(R"(
+    (func (export "_start")
+      (loop $again
+        (if (i32.eq (memory.grow (i32.const 1)) (i32.const -1)) (then unreachable))
+        (br $again))))",
+                                        limits);
+  EXPECT_EQ(result.outcome, WASMRT_OUT_OF_MEMORY);
+  EXPECT_EQ(result.memory_bytes, 4U << 20);
+}
+
+TEST_F(Run, MemoryLimitBelowTheStartIsSaid) {
+  wasmrt_limits limits{};
+  limits.memory_bytes = 1 << 16;
+  const wasmrt_result result = run_once("(func (export \"_start\"))", limits);
+  EXPECT_EQ(status_, WASMRT_RESOURCES);
+  EXPECT_EQ(result.outcome, WASMRT_OUT_OF_MEMORY);
+  EXPECT_NE(std::string(result.message).find("65536 bytes"), std::string::npos) << result.message;
+}
+
+TEST_F(Run, ATrapOfSmallMemoryIsNotTakenForOutOfMemory) {
+  wasmrt_limits limits{};
+  limits.memory_bytes = 64 << 20;
+  EXPECT_EQ(run_once("(func (export \"_start\") unreachable)", limits).outcome, WASMRT_TRAPPED);
+}
+
+// Copies standard input to standard output, 1,000 bytes at a time.
+constexpr const char* kCat = R"(
+  (func (export "_start")
+    (loop $again
+      (i32.store (i32.const 0) (i32.const 1024))
+      (i32.store (i32.const 4) (i32.const 1000))
+      (drop (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 8)))
+      (if (i32.load (i32.const 8))
+        (then (call $print (i32.const 1024) (i32.load (i32.const 8))) (br $again))))))";
+
+TEST_F(Run, StreamsPassAnyBytes) {
+  for (int i = 0; i < 10'000; ++i) streams_.input.push_back(static_cast<char>(i * 7));
+  const wasmrt_result result = run_once(kCat);
+  EXPECT_EQ(result.outcome, WASMRT_EXITED);
+  EXPECT_EQ(streams_.output, streams_.input);
+  EXPECT_EQ(result.input_bytes, 10'000U);
+}
+
+// Prints the block behind the pointers that environ_get or args_get wrote.
+std::string dump(const std::string& get) {
+  return R"((func (export "_start")
+    (drop (call $)" +
+         get + R"(_sizes_get (i32.const 100) (i32.const 104)))
+    (drop (call $)" +
+         get + R"(_get (i32.const 4096) (i32.const 1024)))
+    (call $print (i32.const 1024) (i32.load (i32.const 104)))))";
+}
+
+TEST_F(Run, ArgumentsReachTheGuest) {
+  run_once(dump("args"));
+  EXPECT_EQ(streams_.output, std::string("guest.wasm\0one\0two\0", 19));
+}
+
+TEST_F(Run, ConfiguredVariablesWinOverTheRequests) {
+  load(dump("environ"));
+  const wasmrt_variable configured[] = {{"B", "fixed"}, {"A", "\xff\xfe"}};
+  wasmrt_command_config config{};
+  config.environment = configured;
+  config.environment_count = 2;
+  ASSERT_EQ(make_command(config), WASMRT_OK);
+  run(streams_, {{"A", "from the request"}, {"C", ""}, {"AB", "x"}});
+  EXPECT_EQ(streams_.output, std::string("B=fixed\0A=\xff\xfe\0C=\0AB=x\0", 22));
+}
+
+TEST_F(Run, NothingOfARunIsLeftForTheNext) {
+  // Exits with what it finds in memory, a global and a table, and then marks
+  // all three; the memory is grown and marked far out as well.
+  load(R"(
+    (global $mark (mut i32) (i32.const 0))
+    (table 10 funcref)
+    (elem declare func $print)
+    (func (export "_start")
+      (local $seen i32)
+      (local.set $seen (i32.or (i32.load (i32.const 5000)) (global.get $mark)))
+      (if (i32.eqz (ref.is_null (table.get (i32.const 3)))) (then (local.set $seen (i32.const 2))))
+      (drop (memory.grow (i32.const 64)))
+      (local.set $seen (i32.or (local.get $seen) (i32.load (i32.const 4000000))))
+      (i32.store (i32.const 5000) (i32.const 1))
+      (i32.store (i32.const 4000000) (i32.const 4))
+      (global.set $mark (i32.const 8))
+      (table.set (i32.const 3) (ref.func $print))
+      (call $proc_exit (local.get $seen))))");
+  ASSERT_EQ(make_command(), WASMRT_OK);
+  for (int i = 0; i < 20; ++i) {
+    const wasmrt_result result = run(streams_);
+    ASSERT_EQ(result.outcome, WASMRT_EXITED);
+    ASSERT_EQ(result.exit_status, 0) << "run " << i;
+  }
+}
+
+TEST_F(Run, MissingEntryPointIsNamed) {
+  load("(func (export \"_start\"))");
+  wasmrt_command_config config{};
+  config.entry_point = "main";
+  EXPECT_EQ(make_command(config), WASMRT_NOT_FOUND);
+  EXPECT_NE(std::string(error_.message).find("\"main\""), std::string::npos) << error_.message;
+}
+
+TEST_F(Run, EntryPointOfAnotherTypeIsRefused) {
+  load("(func (export \"run\") (param i32))");
+  wasmrt_command_config config{};
+  config.entry_point = "run";
+  EXPECT_EQ(make_command(config), WASMRT_INVALID);
+}
+
+TEST_F(Run, ReactorIsInitializedBeforeItsEntryPoint) {
+  load(R"(
+    (global $ready (mut i32) (i32.const 0))
+    (func (export "_initialize") (global.set $ready (i32.const 7)))
+    (func (export "run") (call $proc_exit (global.get $ready))))");
+  wasmrt_command_config config{};
+  config.entry_point = "run";
+  ASSERT_EQ(make_command(config), WASMRT_OK);
+  EXPECT_EQ(run(streams_).exit_status, 7);
+}
+
+TEST_F(Run, StartFunctionMayCallTheHost) {
+  const wasmrt_result result = run_once(R"(
+    (data (i32.const 16) "early")
+    (func $first (call $print (i32.const 16) (i32.const 5)))
+    (start $first)
+    (func (export "_start")))");
+  EXPECT_EQ(result.outcome, WASMRT_EXITED);
+  EXPECT_EQ(streams_.output, "early");
+}
+
+TEST_F(Run, BadConfigurationIsRefused) {
+  load("(func (export \"_start\"))");
+  const wasmrt_variable bad_names[] = {{"", "x"}, {"A=B", "x"}};
+  for (const wasmrt_variable& bad : bad_names) {
+    wasmrt_command_config config{};
+    config.environment = &bad;
+    config.environment_count = 1;
+    EXPECT_EQ(make_command(config), WASMRT_INVALID);
+  }
+  const wasmrt_directory bad_directories[] = {{"/", "relative", 0}, {"", "/tmp", 0}};
+  for (const wasmrt_directory& bad : bad_directories) {
+    wasmrt_command_config config{};
+    config.directories = &bad;
+    config.directory_count = 1;
+    EXPECT_EQ(make_command(config), WASMRT_INVALID);
+  }
+}
+
+TEST_F(Run, PastTheLastPlaceARunIsRefusedAfterItsWait) {
+  load("(func (export \"_start\") (loop $again (br $again)))");
+  wasmrt_command_config config{};
+  config.limits.wall_ms = 3000;
+  ASSERT_EQ(make_command(config), WASMRT_OK);
+  std::vector<std::thread> threads;
+  Streams busy[4];
+  for (Streams& streams : busy) {
+    threads.emplace_back([this, &streams] {
+      const wasmrt_streams table = Streams::table();
+      wasmrt_result result{};
+      result.size = sizeof result;
+      wasmrt_run(command_, nullptr, 0, &table, &streams, &result);
+    });
+  }
+  // Until all four places are taken, this one may still get one, and gives it
+  // back at once.
+  wasmrt_status last = WASMRT_OK;
+  for (int i = 0; i < 20 && last != WASMRT_BUSY; ++i) {
+    streams_.abort = true;
+    run(streams_);
+    last = status_;
+  }
+  EXPECT_EQ(last, WASMRT_BUSY);
+  for (Streams& streams : busy) streams.abort = true;
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(run(streams_).outcome, WASMRT_ABORTED);
+  EXPECT_EQ(status_, WASMRT_OK);
+}
+
+TEST_F(Run, ManyThreadsRunOneCommand) {
+  load(kCat);
+  ASSERT_EQ(make_command(), WASMRT_OK);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this, t, &wrong] {
+      for (int i = 0; i < 200; ++i) {
+        Streams streams;
+        streams.input = std::string(3000, static_cast<char>('a' + t));
+        const wasmrt_streams table = Streams::table();
+        wasmrt_result result{};
+        result.size = sizeof result;
+        if (wasmrt_run(command_, nullptr, 0, &table, &streams, &result) != WASMRT_OK ||
+            result.outcome != WASMRT_EXITED || streams.output != streams.input) {
+          ++wrong;
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(Run, AThreadWithTooLittleStackIsToldSo) {
+  load("(func (export \"_start\"))");
+  ASSERT_EQ(make_command(), WASMRT_OK);
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, 512 << 10);
+  struct Call {
+    wasmrt_command* command;
+    wasmrt_status status;
+    wasmrt_result result;
+  } call{command_, WASMRT_OK, {}};
+  pthread_t thread;
+  ASSERT_EQ(pthread_create(
+                &thread, &attributes,
+                [](void* data) -> void* {
+                  auto* c = static_cast<Call*>(data);
+                  Streams streams;
+                  const wasmrt_streams table = Streams::table();
+                  c->result.size = sizeof c->result;
+                  c->status = wasmrt_run(c->command, nullptr, 0, &table, &streams, &c->result);
+                  return nullptr;
+                },
+                &call),
+            0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
+  EXPECT_EQ(call.status, WASMRT_RESOURCES);
+  EXPECT_EQ(call.result.outcome, WASMRT_FAILED);
+  EXPECT_NE(std::string(call.result.message).find("ThreadStackSize"), std::string::npos);
+}
+
+TEST(Engine, RefusesImpossibleSettings) {
+  wasmrt_engine* engine = nullptr;
+  wasmrt_error error{};
+  wasmrt_engine_config config{};
+  config.size = sizeof config;
+  config.max_instances = 1'000'000;
+  EXPECT_EQ(wasmrt_engine_create(&config, &engine, &error), WASMRT_INVALID) << error.message;
+  config.max_instances = 1;
+  config.stack_bytes = 1;
+  EXPECT_EQ(wasmrt_engine_create(&config, &engine, &error), WASMRT_INVALID) << error.message;
+}
+
+TEST(Engine, TellsWhenTheAddressSpaceIsTooSmall) {
+  rlimit before{};
+  getrlimit(RLIMIT_AS, &before);
+  rlimit small = before;
+  small.rlim_cur = uint64_t{8} << 30;
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &small), 0);
+  wasmrt_engine_config config{};
+  config.size = sizeof config;
+  config.max_instances = 64;
+  wasmrt_engine* engine = nullptr;
+  wasmrt_error error{};
+  const int fits = wasmrt_layout_fits(64);
+  const wasmrt_status reserved = wasmrt_engine_create(&config, &engine, &error);
+  config.layout = WASMRT_LAYOUT_COMPACT;
+  wasmrt_engine* compact = nullptr;
+  wasmrt_error compact_error{};
+  const wasmrt_status compact_status = wasmrt_engine_create(&config, &compact, &compact_error);
+  setrlimit(RLIMIT_AS, &before);
+  EXPECT_EQ(fits, 0);
+  EXPECT_EQ(reserved, WASMRT_RESOURCES);
+  EXPECT_NE(std::string(error.message).find("address space"), std::string::npos) << error.message;
+  EXPECT_EQ(compact_status, WASMRT_OK) << compact_error.message;
+  wasmrt_engine_destroy(compact);
+}
+
+TEST(Abi, VersionsAreSaid) {
+  EXPECT_EQ(wasmrt_abi_version(), WASMRT_ABI_VERSION);
+  EXPECT_EQ(std::string(wasmrt_engine_version()).find("Wasmtime "), 0U);
+}
+
+}  // namespace
