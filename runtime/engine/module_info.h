@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/status.h"
+#include "support/unique_fd.h"
 
 namespace wasmrt {
 
@@ -117,6 +118,6 @@ Status check_module(const ModuleInfo& info, std::string_view entry_point);
 
 /// Opens a module file for reading. @return NotFound, Io, or Invalid if it is
 /// no regular file; the message names the path.
-Result<int> open_module_file(const std::string& path);
+Result<UniqueFd> open_module_file(const std::string& path);
 
 }  // namespace wasmrt
