@@ -137,7 +137,7 @@ int show_source() {
   for (std::string line; std::getline(in, line);) {
     fputs("<span>", stdout);
     text(line);
-    puts("</span>");
+    fputs("</span>", stdout);  // a line end here would show as an empty line
   }
   puts("</pre>");
   html_end();

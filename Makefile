@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+
+PORT ?= 8080
+MPM ?= event
+PREFIX ?= /usr/local
+export PORT MPM
+
+GUESTS := $(CURDIR)/build/guests
+TEST_GUESTS := $(CURDIR)/build/test-guests
+
+.PHONY: help bootstrap build guests serve test install clean
+
+help:
+	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
+	@echo '              (PORT=8080, MPM=event|worker|prefork; Ctrl-C stops it)'
+	@echo 'make test     install what is missing, build, run all tests (TESTS="-k php" selects)'
+	@echo 'make build    the module, the runtime library and wasmctl, into build/release'
+	@echo 'make install  the same three into PREFIX ($(PREFIX)); honours DESTDIR'
+	@echo 'make clean    remove build/'
+
+bootstrap:
+	@scripts/bootstrap.sh
+
+build: bootstrap
+	@echo 'Building into build/release (the engine is built once per machine, 4 to 10 minutes)'
+	@cmake --preset release
+	@cmake --build --preset release
+
+guests: bootstrap
+	@echo 'Building the guests into build/guests'
+	@$(MAKE) --no-print-directory -C guests OUT='$(GUESTS)'
+	@scripts/fetch_guests.sh '$(GUESTS)'
+
+serve: build guests
+	@scripts/serve.sh
+
+test: build guests
+	@$(MAKE) --no-print-directory -C tests/guests OUT='$(TEST_GUESTS)'
+	@echo 'Running the tests of the runtime'
+	@ctest --preset release --output-on-failure
+	@echo 'Running the tests of the module in real servers'
+	@/usr/bin/python3 -m pytest -p no:cacheprovider tests $(TESTS)
+
+install: build
+	@cmake --install build/release --prefix '$(PREFIX)'
+
+clean:
+	rm -rf build
