@@ -1,0 +1,76 @@
+dnl Licensed to the Apache Software Foundation (ASF) under one or more
+dnl contributor license agreements.  See the NOTICE file distributed with
+dnl this work for additional information regarding copyright ownership.
+dnl The ASF licenses this file to You under the Apache License, Version 2.0
+dnl (the "License"); you may not use this file except in compliance with
+dnl the License.  You may obtain a copy of the License at
+dnl
+dnl      http://www.apache.org/licenses/LICENSE-2.0
+dnl
+dnl Unless required by applicable law or agreed to in writing, software
+dnl distributed under the License is distributed on an "AS IS" BASIS,
+dnl WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+dnl See the License for the specific language governing permissions and
+dnl limitations under the License.
+
+APACHE_MODPATH_INIT(wasm)
+
+dnl CHECK_WASM_RUNTIME
+dnl
+dnl Looks for libwasm_runtime: under the prefix that --with-wasm-runtime
+dnl names, else by pkg-config, else where the compiler looks by itself.
+dnl Leaves ac_cv_wasm_runtime, WASM_RUNTIME_CFLAGS and WASM_RUNTIME_LIBS.
+AC_DEFUN([CHECK_WASM_RUNTIME], [
+  AC_ARG_WITH(wasm-runtime,
+    APACHE_HELP_STRING(--with-wasm-runtime=PATH,prefix that libwasm_runtime is installed under),
+    [wasm_runtime_prefix="$withval"], [wasm_runtime_prefix=""])
+
+  AC_CACHE_CHECK([for libwasm_runtime], [ac_cv_wasm_runtime], [
+    WASM_RUNTIME_CFLAGS=""
+    WASM_RUNTIME_LIBS="-lwasm_runtime"
+    if test -n "$wasm_runtime_prefix" -a "x$wasm_runtime_prefix" != "xyes"; then
+      WASM_RUNTIME_CFLAGS="-I$wasm_runtime_prefix/include"
+      for dir in lib lib64; do
+        if test -d "$wasm_runtime_prefix/$dir"; then
+          WASM_RUNTIME_LIBS="-L$wasm_runtime_prefix/$dir $WASM_RUNTIME_LIBS"
+          if test -n "$ap_platform_runtime_link_flag"; then
+            WASM_RUNTIME_LIBS="$ap_platform_runtime_link_flag$wasm_runtime_prefix/$dir $WASM_RUNTIME_LIBS"
+          fi
+        fi
+      done
+    elif test -n "$PKGCONFIG" && $PKGCONFIG --exists wasm_runtime; then
+      WASM_RUNTIME_CFLAGS="`$PKGCONFIG --cflags wasm_runtime`"
+      WASM_RUNTIME_LIBS="`$PKGCONFIG --libs wasm_runtime`"
+    fi
+
+    save_CPPFLAGS="$CPPFLAGS"
+    save_LIBS="$LIBS"
+    CPPFLAGS="$CPPFLAGS $WASM_RUNTIME_CFLAGS"
+    LIBS="$WASM_RUNTIME_LIBS $LIBS"
+    AC_LINK_IFELSE([AC_LANG_PROGRAM(
+      [[#include <wasm_runtime.h>
+#if WASMRT_ABI_VERSION != 1
+#error "this module is written for interface version 1"
+#endif]],
+      [[return wasmrt_abi_version() != WASMRT_ABI_VERSION;]])],
+      [ac_cv_wasm_runtime=yes], [ac_cv_wasm_runtime=no])
+    CPPFLAGS="$save_CPPFLAGS"
+    LIBS="$save_LIBS"
+  ])
+])
+
+wasm_objects="mod_wasm.lo wasm_cgi.lo wasm_child.lo wasm_config.lo wasm_handler.lo wasm_headers.lo wasm_io.lo"
+
+APACHE_MODULE(wasm, WebAssembly programs in process, $wasm_objects, , no, [
+  CHECK_WASM_RUNTIME
+  if test "$ac_cv_wasm_runtime" = "yes"; then
+    APR_ADDTO(MOD_INCLUDES, [$WASM_RUNTIME_CFLAGS])
+    APR_ADDTO(MOD_WASM_LDADD, [$WASM_RUNTIME_LIBS])
+    APR_ADDTO(MOD_CPPFLAGS, ["-DWASM_WASMCTL_PATH=\\\"`eval echo $bindir`/wasmctl\\\""])
+  else
+    AC_MSG_WARN([libwasm_runtime was not found; name its prefix with --with-wasm-runtime])
+    enable_wasm=no
+  fi
+])
+
+APACHE_MODPATH_FINISH

@@ -1,0 +1,154 @@
+/* Licensed to the Apache Software Foundation (ASF) under one or more
+ * contributor license agreements.  See the NOTICE file distributed with
+ * this work for additional information regarding copyright ownership.
+ * The ASF licenses this file to You under the Apache License, Version 2.0
+ * (the "License"); you may not use this file except in compliance with
+ * the License.  You may obtain a copy of the License at
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/**
+ * @file  mod_wasm.h
+ * @brief What the files of mod_wasm share.
+ *
+ *   mod_wasm.c      hooks
+ *   wasm_config.c   directives, configuration records and their merging
+ *   wasm_child.c    from configuration to commands: images in the parent,
+ *                   engine, modules and commands in the children
+ *   wasm_handler.c  the content handler: one run, and what came of it
+ *   wasm_io.c       the guest's standard streams
+ *   wasm_cgi.c      CGI: the request's variables, the response's headers
+ *   wasm_headers.c  the grammar of a CGI header block
+ */
+
+#ifndef MOD_WASM_H
+#define MOD_WASM_H
+
+#include "httpd.h"
+#include "http_config.h"
+#include "apr_tables.h"
+
+#include "wasm_runtime.h"
+
+/** The handler's name, for SetHandler and AddHandler. */
+#define WASM_HANDLER_NAME "wasm-handler"
+
+extern module AP_MODULE_DECLARE_DATA wasm_module;
+
+/** A module file that some WasmModule directive names. */
+typedef struct wasm_file {
+    const char *path;        /**< absolute */
+    int index;               /**< in wasm_setup.files */
+    wasmrt_image *image;     /**< from post_config on; NULL if that failed */
+} wasm_file;
+
+/** A WasmModule directive, remembered to check it once all are read. */
+typedef struct wasm_guest {
+    const struct wasm_dir_conf *conf;
+    const char *config_file; /**< where the directive stands */
+    int config_line;
+} wasm_guest;
+
+/** What one reading of the configuration gave for the server as a whole. */
+typedef struct wasm_setup {
+    apr_pool_t *pool;            /**< pconf */
+    apr_array_header_t *files;   /**< of wasm_file pointers */
+    apr_array_header_t *guests;  /**< of wasm_guest */
+    int last_id;                 /**< of configuration records */
+    int max_instances;           /**< -1: not configured */
+    apr_int64_t stack_bytes;     /**< -1: not configured; set by post_config */
+    int max_nesting;             /**< guests that one thread's stack has room
+                                      for; from post_config on */
+    const char *cache_dir;       /**< absolute; NULL: not configured */
+    const char *compiler;        /**< absolute; NULL: not configured */
+    wasmrt_layout layout;        /**< from post_config on */
+} wasm_setup;
+
+/** Per-directory configuration. -1 and NULL mean: not configured. */
+typedef struct wasm_dir_conf {
+    /** Which records of the configuration files this one was merged from, in
+     *  order. Equal lists mean equal configurations. */
+    const int *ids;
+    int id_count;
+    /** Made while a request is served, from a .htaccess file: has no
+     *  identity. */
+    int transient;
+
+    wasm_file *module;
+    const char *entry_point;
+    int enable_cgi;
+    int map_file_names;
+    apr_array_header_t *arguments;    /**< of const char *; NULL if none */
+    apr_array_header_t *environment;  /**< of wasmrt_variable, names are
+                                           unique; NULL if none */
+    apr_array_header_t *directories;  /**< of wasmrt_directory, guest paths
+                                           are unique; NULL if none */
+    apr_int64_t wall_ms;
+    apr_int64_t cpu_ms;               /**< 0: no limit */
+    apr_int64_t memory_bytes;
+    apr_int64_t output_bytes;         /**< 0: no limit */
+} wasm_dir_conf;
+
+/* wasm_config.c */
+
+extern const command_rec wasm_directives[];
+
+void *wasm_config_create_dir(apr_pool_t *pool, char *path);
+void *wasm_config_merge_dir(apr_pool_t *pool, void *base, void *over);
+
+/** Hooks: begin a reading of the configuration, and check what was read. */
+int wasm_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
+int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
+                      server_rec *s);
+
+/** @return what the last reading of the configuration gave. */
+wasm_setup *wasm_config_setup(void);
+
+/**
+ * Gives the name under which a guest sees a file of the host.
+ *
+ * @return that name, by the mapped directory nearest to the file; NULL if no
+ *         mapped directory holds it.
+ */
+const char *wasm_config_guest_path(apr_pool_t *pool, const wasm_dir_conf *conf,
+                                   const char *host_path);
+
+/* wasm_child.c */
+
+/** Hooks: images before the children are made, the engine in each of them. */
+int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
+                           apr_pool_t *ptemp, server_rec *s);
+void wasm_child_init(apr_pool_t *pchild, server_rec *s);
+
+/** A command, held for one request. */
+typedef struct wasm_run {
+    const char *path;                /**< of the module, for messages */
+    const wasmrt_command *command;
+    wasmrt_command *own;             /**< the same, if it is this request's */
+    int is_file;                     /**< the requested file is the module */
+    apr_uint32_t *requests;          /**< the counter this run is part of */
+} wasm_run;
+
+/**
+ * Finds or makes the command that a request is to run.
+ *
+ * @param run  receives it; give it back with wasm_child_release(), whatever
+ *             is returned.
+ * @return OK, or the HTTP status to answer with; the reason has been logged.
+ */
+int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
+                       wasm_run *run);
+void wasm_child_release(wasm_run *run);
+
+/* wasm_handler.c */
+
+int wasm_handler(request_rec *r);
+
+#endif /* MOD_WASM_H */

@@ -1,0 +1,835 @@
+/* Licensed to the Apache Software Foundation (ASF) under one or more
+ * contributor license agreements.  See the NOTICE file distributed with
+ * this work for additional information regarding copyright ownership.
+ * The ASF licenses this file to You under the Apache License, Version 2.0
+ * (the "License"); you may not use this file except in compliance with
+ * the License.  You may obtain a copy of the License at
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "apr_atomic.h"
+#include "apr_file_io.h"
+#include "apr_hash.h"
+#include "apr_lib.h"
+#include "apr_strings.h"
+#include "apr_thread_mutex.h"
+#include "apr_thread_rwlock.h"
+
+#include "ap_mmn.h"
+#include "ap_mpm.h"
+#include "http_core.h"
+#include "http_log.h"
+#include "mpm_common.h"
+#include "unixd.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "mod_wasm.h"
+
+APLOG_USE_MODULE(wasm);
+
+/* How long a request waits for a free place before it is told to come back
+ * later. */
+#define WASM_BUSY_WAIT_MS 5000
+
+/* What one child keeps of commands, and of modules that are requested files.
+ * Past it things are made anew for each request, which is slower, no more. */
+#define WASM_MAX_COMMANDS 4096
+#define WASM_MAX_FILES    256
+
+/* Native stack for one guest where nothing is configured, and what the server
+ * needs of a thread's stack besides. */
+#define WASM_DEFAULT_STACK   APR_INT64_C(1048576)
+#define WASM_STACK_MARGIN    APR_INT64_C(262144)
+#define WASM_SMALLEST_STACK  APR_INT64_C(65536)
+
+/* Output of one run where nothing is configured. */
+#define WASM_DEFAULT_OUTPUT  APR_INT64_C(1073741824)
+
+/* The subdirectory of the cache for modules that are requested files. It
+ * belongs to the user the children run as, and they trust nothing else. */
+#define WASM_FILES_SUBDIR "files"
+
+/* A module that was requested as a file, as it was when it was loaded. */
+typedef struct wasm_file_entry {
+    apr_thread_mutex_t *mutex;   /* held while it is being compiled */
+    apr_finfo_t info;            /* the file's identity; all zero at first */
+    wasmrt_module *module;       /* NULL: see error */
+    wasmrt_error error;          /* why this file cannot be run */
+} wasm_file_entry;
+
+/* What one child process has. */
+typedef struct wasm_child {
+    apr_pool_t *pool;
+    server_rec *server;
+    const wasm_setup *setup;
+    apr_uint32_t requests;           /* that use anything in here, atomic */
+
+    apr_thread_mutex_t *engine_mutex;
+    int engine_tried;
+    wasmrt_engine *engine;           /* NULL: could not be made */
+
+    wasmrt_module **modules;         /* by wasm_file.index; NULL: failed */
+
+    apr_thread_rwlock_t *commands_lock;
+    apr_hash_t *commands;            /* by configuration, see command_key() */
+
+    apr_thread_mutex_t *files_mutex;
+    apr_hash_t *files;               /* of wasm_file_entry, by path */
+} wasm_child;
+
+static wasm_child *child;
+
+/* ------------------------------------------------------------------------ */
+/* The library's messages and configuration                                 */
+
+static void log_message(void *baton, wasmrt_log_level level,
+                        const char *message)
+{
+    static const int levels[] = {
+        APLOG_ERR, APLOG_WARNING, APLOG_NOTICE, APLOG_INFO, APLOG_DEBUG,
+        APLOG_TRACE1
+    };
+    server_rec *s = baton;
+
+    ap_log_error(APLOG_MARK, levels[level], 0, s, APLOGNO(10510) "%s", message);
+}
+
+static const char *cache_directory(apr_pool_t *pool, const wasm_setup *setup)
+{
+    if (setup->cache_dir) {
+        return setup->cache_dir;
+    }
+#if defined(WASM_CACHE_DIR)
+    return ap_server_root_relative(pool, WASM_CACHE_DIR);
+#elif AP_MODULE_MAGIC_AT_LEAST(20180906, 2)
+    return ap_state_dir_relative(pool, "wasm-cache");
+#else
+    return ap_runtime_dir_relative(pool, "wasm-cache");
+#endif
+}
+
+/* A program beside the file that holds a symbol of ours, or NULL. */
+static const char *program_beside(apr_pool_t *pool, void *symbol,
+                                  const char *name)
+{
+    Dl_info info;
+    const char *slash;
+    const char *path;
+
+    if (!dladdr(symbol, &info) || !info.dli_fname
+        || info.dli_fname[0] != '/') {
+        return NULL;
+    }
+    slash = strrchr(info.dli_fname, '/');
+    path = apr_pstrcat(pool, apr_pstrmemdup(pool, info.dli_fname,
+                                            slash + 1 - info.dli_fname),
+                       name, NULL);
+    return access(path, X_OK) == 0 ? path : NULL;
+}
+
+/* The compiler that was configured; or the one that was built or installed
+ * together with this module. */
+static const char *compiler_path(apr_pool_t *pool, const wasm_setup *setup)
+{
+    const char *path = setup->compiler;
+
+    if (!path) {
+        path = program_beside(pool, &wasm_module, "wasmctl");
+    }
+    if (!path) {
+        path = program_beside(pool, (void *)wasmrt_version, "wasmctl");
+    }
+#ifdef WASM_WASMCTL_PATH
+    if (!path) {
+        path = WASM_WASMCTL_PATH;
+    }
+#endif
+    return path;
+}
+
+static void fill_cache_config(wasmrt_cache_config *config, apr_pool_t *pool,
+                              const wasm_setup *setup, server_rec *s)
+{
+    memset(config, 0, sizeof(*config));
+    config->size = sizeof(*config);
+    config->directory = cache_directory(pool, setup);
+    config->compiler = compiler_path(pool, setup);
+    config->compiler_uid = -1;
+    config->compiler_gid = -1;
+    config->layout = setup->layout;
+    config->log = log_message;
+    config->log_baton = s;
+}
+
+/* A thread may need a second place while it holds one, for a guest whose
+ * output includes another guest's, and HTTP/2 brings threads of its own. */
+static int max_instances(const wasm_setup *setup)
+{
+    int threads = 1;
+
+    if (setup->max_instances > 0) {
+        return setup->max_instances;
+    }
+    ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    if (threads < 1) {
+        threads = 1;
+    }
+    return threads + threads / 2 + 4;
+}
+
+/* ------------------------------------------------------------------------ */
+/* In the parent                                                            */
+
+/* @return bytes of stack that the threads that serve requests will have. */
+static apr_int64_t thread_stack(void)
+{
+    int threaded = AP_MPMQ_NOT_SUPPORTED;
+    struct rlimit limit;
+    size_t size = 0;
+
+    ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
+    if (threaded != AP_MPMQ_NOT_SUPPORTED) {
+        pthread_attr_t attr;
+
+        if (ap_thread_stacksize) {
+            return (apr_int64_t)ap_thread_stacksize;
+        }
+        if (pthread_attr_init(&attr) == 0) {
+            if (pthread_attr_getstacksize(&attr, &size) != 0) {
+                size = 0;
+            }
+            pthread_attr_destroy(&attr);
+        }
+        if (size) {
+            return (apr_int64_t)size;
+        }
+    }
+    if (getrlimit(RLIMIT_STACK, &limit) == 0
+        && limit.rlim_cur != RLIM_INFINITY) {
+        return (apr_int64_t)limit.rlim_cur;
+    }
+    return APR_INT64_MAX;
+}
+
+/* A guest that ran off its thread's stack would take the process with it, so
+ * the limit on guests has to fit in. */
+static int check_stack(wasm_setup *setup, server_rec *s)
+{
+    apr_int64_t available = thread_stack();
+    apr_int64_t wanted = setup->stack_bytes > 0 ? setup->stack_bytes
+                                                : WASM_DEFAULT_STACK;
+
+    if (available >= wanted + WASM_STACK_MARGIN) {
+        setup->stack_bytes = wanted;
+    }
+    else if (setup->stack_bytes < 0
+             && available >= WASM_SMALLEST_STACK + WASM_STACK_MARGIN) {
+        setup->stack_bytes = available - WASM_STACK_MARGIN;
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10511)
+                     "threads have %" APR_INT64_T_FMT " bytes of stack, so "
+                     "guests may use %" APR_INT64_T_FMT "; raise "
+                     "ThreadStackSize to give them the usual %"
+                     APR_INT64_T_FMT, available, setup->stack_bytes, wanted);
+    }
+    else {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
+                     APLOGNO(10512) "threads have %" APR_INT64_T_FMT " bytes "
+                     "of stack, too few for guests with %" APR_INT64_T_FMT
+                     "; raise ThreadStackSize (or the stack limit of the "
+                     "shell that starts the server) to %" APR_INT64_T_FMT
+                     " or lower WasmStackLimit", available, wanted,
+                     wanted + WASM_STACK_MARGIN);
+        return 0;
+    }
+    setup->max_nesting = (int)(available > 64 * (setup->stack_bytes
+                                                 + WASM_STACK_MARGIN)
+                               ? 64 : available / (setup->stack_bytes
+                                                   + WASM_STACK_MARGIN));
+    return 1;
+}
+
+static void make_cache_directories(apr_pool_t *pool, const char *directory,
+                                   server_rec *s)
+{
+    const char *files = apr_pstrcat(pool, directory, "/" WASM_FILES_SUBDIR,
+                                    NULL);
+    apr_status_t rv;
+
+    rv = apr_dir_make_recursive(directory,
+                                APR_FPROT_UREAD | APR_FPROT_UWRITE
+                                | APR_FPROT_UEXECUTE | APR_FPROT_GREAD
+                                | APR_FPROT_GEXECUTE | APR_FPROT_WREAD
+                                | APR_FPROT_WEXECUTE, pool);
+    if (rv == APR_SUCCESS) {
+        rv = apr_dir_make(files, APR_FPROT_UREAD | APR_FPROT_UWRITE
+                                 | APR_FPROT_UEXECUTE, pool);
+        if (APR_STATUS_IS_EEXIST(rv)) {
+            rv = APR_SUCCESS;
+        }
+        if (rv == APR_SUCCESS && geteuid() == 0
+            && lchown(files, ap_unixd_config.user_id,
+                      ap_unixd_config.group_id) != 0) {
+            rv = errno;
+        }
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, APLOGNO(10513)
+                     "cannot set up the cache directory %s, so modules may be "
+                     "compiled more often than needed; make it writable for "
+                     "the user that starts the server, or name another with "
+                     "WasmCacheDir", directory);
+    }
+}
+
+static apr_status_t release_images(void *data)
+{
+    wasm_setup *setup = data;
+    int i;
+
+    for (i = 0; i < setup->files->nelts; i++) {
+        wasm_file *file = APR_ARRAY_IDX(setup->files, i, wasm_file *);
+
+        wasmrt_image_release(file->image);
+        file->image = NULL;
+    }
+    return APR_SUCCESS;
+}
+
+int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
+                           apr_pool_t *ptemp, server_rec *s)
+{
+    wasm_setup *setup = wasm_config_setup();
+    wasmrt_cache_config config;
+    int i;
+
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK;
+    }
+    if (wasmrt_abi_version() != WASMRT_ABI_VERSION) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
+                     APLOGNO(10514) "libwasm_runtime %s has interface version "
+                     "%d, this module was built for %d; install the two "
+                     "together", wasmrt_version(), wasmrt_abi_version(),
+                     WASMRT_ABI_VERSION);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (!check_stack(setup, s)) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    setup->layout = WASMRT_LAYOUT_RESERVED;
+    if (!wasmrt_layout_fits((apr_uint32_t)max_instances(setup))) {
+        setup->layout = WASMRT_LAYOUT_COMPACT;
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10515)
+                     "the address space of a process does not suffice for %d "
+                     "instances at once, so guests run with explicit memory "
+                     "checks, which is slower; raise the limit on address "
+                     "space (ulimit -v) or lower WasmMaxInstances",
+                     max_instances(setup));
+    }
+
+    fill_cache_config(&config, ptemp, setup, s);
+    make_cache_directories(ptemp, config.directory, s);
+    if (geteuid() == 0) {
+        config.compiler_uid = ap_unixd_config.user_id;
+        config.compiler_gid = ap_unixd_config.group_id;
+    }
+    if (!config.compiler) {
+        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
+                     APLOGNO(10516) "cannot find wasmctl, which compiles "
+                     "modules; install it or name it with WasmCompiler");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    apr_pool_cleanup_register(pconf, setup, release_images,
+                              apr_pool_cleanup_null);
+    for (i = 0; i < setup->files->nelts; i++) {
+        wasm_file *file = APR_ARRAY_IDX(setup->files, i, wasm_file *);
+        wasmrt_error error;
+
+        if (wasmrt_image_prepare(&config, file->path, &file->image, &error)
+            == WASMRT_OK) {
+            continue;
+        }
+        file->image = NULL;
+        /* A server that starts must not come up without a module. One that
+         * is being restarted serves other routes, so it stays up. */
+        if (ap_state_query(AP_SQ_CONFIG_GEN) <= 1) {
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
+                         APLOGNO(10517) "WasmModule %s: %s", file->path,
+                         error.message);
+            return HTTP_INTERNAL_SERVER_ERROR;
+        }
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, APLOGNO(10518)
+                     "WasmModule %s: %s; its routes answer 500 until the next "
+                     "restart", file->path, error.message);
+    }
+    return OK;
+}
+
+/* ------------------------------------------------------------------------ */
+/* In a child                                                               */
+
+static void release_module(wasmrt_module **module)
+{
+    if (*module) {
+        wasmrt_module_release(*module);
+        *module = NULL;
+    }
+}
+
+/* Some MPMs end a child from a signal handler, in the middle of a request.
+ * What that request uses is then left to the end of the process. */
+static apr_status_t child_cleanup(void *data)
+{
+    wasm_child *self = data;
+    apr_hash_index_t *hi;
+    void *value;
+    int i;
+
+    child = NULL;
+    if (apr_atomic_read32(&self->requests) != 0) {
+        return APR_SUCCESS;
+    }
+    for (hi = apr_hash_first(NULL, self->commands); hi;
+         hi = apr_hash_next(hi)) {
+        apr_hash_this(hi, NULL, NULL, &value);
+        wasmrt_command_release(value);
+    }
+    for (hi = apr_hash_first(NULL, self->files); hi; hi = apr_hash_next(hi)) {
+        apr_hash_this(hi, NULL, NULL, &value);
+        release_module(&((wasm_file_entry *)value)->module);
+    }
+    for (i = 0; i < self->setup->files->nelts; i++) {
+        release_module(&self->modules[i]);
+    }
+    wasmrt_engine_destroy(self->engine);
+    return APR_SUCCESS;
+}
+
+static void load_modules(wasm_child *self)
+{
+    int i;
+
+    for (i = 0; i < self->setup->files->nelts; i++) {
+        const wasm_file *file = APR_ARRAY_IDX(self->setup->files, i,
+                                              wasm_file *);
+        wasmrt_error error;
+
+        if (file->image
+            && wasmrt_module_load(self->engine, file->image, &self->modules[i],
+                                  &error) != WASMRT_OK) {
+            self->modules[i] = NULL;
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, self->server, APLOGNO(10519)
+                         "cannot load WasmModule %s: %s", file->path,
+                         error.message);
+        }
+    }
+}
+
+static void start_engine(wasm_child *self)
+{
+    wasmrt_engine_config config;
+    wasmrt_error error;
+
+    memset(&config, 0, sizeof(config));
+    config.size = sizeof(config);
+    config.layout = self->setup->layout;
+    config.max_instances = (apr_uint32_t)max_instances(self->setup);
+    config.wait_ms = WASM_BUSY_WAIT_MS;
+    config.stack_bytes = (apr_uint64_t)self->setup->stack_bytes;
+    config.log = log_message;
+    config.log_baton = self->server;
+    if (wasmrt_engine_create(&config, &self->engine, &error) == WASMRT_OK) {
+        load_modules(self);
+    }
+    else {
+        self->engine = NULL;
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, self->server, APLOGNO(10520)
+                     "cannot start %s, so this process answers 503 for "
+                     "WebAssembly: %s", wasmrt_engine_version(),
+                     error.message);
+    }
+    self->engine_tried = 1;
+}
+
+/* Where modules are configured, child_init has made the engine; elsewhere the
+ * first request does. */
+static wasmrt_engine *child_engine(wasm_child *self)
+{
+    if (!self->setup->files->nelts) {
+        apr_thread_mutex_lock(self->engine_mutex);
+        if (!self->engine_tried) {
+            start_engine(self);
+        }
+        apr_thread_mutex_unlock(self->engine_mutex);
+    }
+    return self->engine;
+}
+
+void wasm_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    wasm_child *self = apr_pcalloc(pchild, sizeof(*self));
+    apr_status_t rv;
+
+    self->pool = pchild;
+    self->server = s;
+    self->setup = wasm_config_setup();
+    self->modules = apr_pcalloc(pchild, (self->setup->files->nelts + 1)
+                                        * sizeof(*self->modules));
+    self->commands = apr_hash_make(pchild);
+    self->files = apr_hash_make(pchild);
+    rv = apr_thread_mutex_create(&self->engine_mutex,
+                                 APR_THREAD_MUTEX_DEFAULT, pchild);
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_rwlock_create(&self->commands_lock, pchild);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_thread_mutex_create(&self->files_mutex,
+                                     APR_THREAD_MUTEX_DEFAULT, pchild);
+    }
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, APLOGNO(10521)
+                     "cannot create locks, so this process answers 503 for "
+                     "WebAssembly");
+        return;
+    }
+    apr_pool_cleanup_register(pchild, self, child_cleanup,
+                              apr_pool_cleanup_null);
+    child = self;
+    if (self->setup->files->nelts) {
+        start_engine(self);
+    }
+}
+
+/* ------------------------------------------------------------------------ */
+/* Commands                                                                 */
+
+static apr_uint32_t wall_ms(const request_rec *r, const wasm_dir_conf *conf)
+{
+    apr_int64_t ms = conf->wall_ms;
+
+    if (ms < 0) {
+        ms = r->server->timeout / 1000;
+        if (ms < 1) {
+            ms = 1;
+        }
+        else if (ms > APR_INT64_C(4294967295)) {
+            ms = APR_INT64_C(4294967295);
+        }
+    }
+    return (apr_uint32_t)ms;
+}
+
+static apr_uint64_t limit_or_default(apr_int64_t limit, apr_int64_t otherwise)
+{
+    return (apr_uint64_t)(limit < 0 ? otherwise : limit);
+}
+
+static wasmrt_command *create_command(request_rec *r, const wasm_dir_conf *conf,
+                                      wasmrt_module *module, const char *path)
+{
+    int argc = conf->arguments ? conf->arguments->nelts : 0;
+    const char **argv = apr_palloc(r->pool, (argc + 2) * sizeof(*argv));
+    wasmrt_command_config config;
+    wasmrt_command *command = NULL;
+    wasmrt_error error;
+
+    argv[0] = apr_filepath_name_get(path);
+    if (argc) {
+        memcpy(argv + 1, conf->arguments->elts, argc * sizeof(*argv));
+    }
+    argv[argc + 1] = NULL;
+
+    memset(&config, 0, sizeof(config));
+    config.size = sizeof(config);
+    config.entry_point = conf->entry_point;
+    config.arguments = argv;
+    if (conf->environment) {
+        config.environment = (const wasmrt_variable *)conf->environment->elts;
+        config.environment_count = conf->environment->nelts;
+    }
+    if (conf->directories) {
+        config.directories = (const wasmrt_directory *)conf->directories->elts;
+        config.directory_count = conf->directories->nelts;
+    }
+    config.limits.memory_bytes = limit_or_default(conf->memory_bytes, 0);
+    config.limits.output_bytes = limit_or_default(conf->output_bytes,
+                                                  WASM_DEFAULT_OUTPUT);
+    config.limits.wall_ms = wall_ms(r, conf);
+    config.limits.cpu_ms = (apr_uint32_t)limit_or_default(conf->cpu_ms, 0);
+
+    if (wasmrt_command_create(module, &config, &command, &error)
+        != WASMRT_OK) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10522)
+                      "cannot run module %s as it is configured: %s", path,
+                      error.message);
+        return NULL;
+    }
+    return command;
+}
+
+/* What a command depends on: the configuration records it was merged from,
+ * and the default of the one limit that is not in them. */
+static const void *command_key(apr_pool_t *pool, request_rec *r,
+                               const wasm_dir_conf *conf, apr_ssize_t *length)
+{
+    int *key = apr_palloc(pool, (conf->id_count + 1) * sizeof(*key));
+
+    memcpy(key, conf->ids, conf->id_count * sizeof(*key));
+    key[conf->id_count] = (int)wall_ms(r, conf);
+    *length = (conf->id_count + 1) * sizeof(*key);
+    return key;
+}
+
+static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
+                              wasm_run *run)
+{
+    wasmrt_module *module = child->modules[conf->module->index];
+    apr_ssize_t length;
+    const void *key;
+
+    run->path = conf->module->path;
+    if (!module) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10523)
+                      "module %s could not be loaded, see the message when "
+                      "this process started", run->path);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (conf->transient) {
+        run->own = create_command(r, conf, module, run->path);
+        run->command = run->own;
+        return run->command ? OK : HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    key = command_key(r->pool, r, conf, &length);
+    apr_thread_rwlock_rdlock(child->commands_lock);
+    run->command = apr_hash_get(child->commands, key, length);
+    apr_thread_rwlock_unlock(child->commands_lock);
+    if (run->command) {
+        return OK;
+    }
+
+    apr_thread_rwlock_wrlock(child->commands_lock);
+    run->command = apr_hash_get(child->commands, key, length);
+    if (!run->command) {
+        wasmrt_command *command = create_command(r, conf, module, run->path);
+
+        run->command = command;
+        if (command) {
+            if (apr_hash_count(child->commands) < WASM_MAX_COMMANDS) {
+                key = command_key(child->pool, r, conf, &length);
+                apr_hash_set(child->commands, key, length, command);
+            }
+            else {
+                run->own = command;
+            }
+        }
+    }
+    apr_thread_rwlock_unlock(child->commands_lock);
+    return run->command ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Requested files that are modules                                         */
+
+static int is_same_file(const apr_finfo_t *a, const apr_finfo_t *b)
+{
+    return a->inode == b->inode && a->device == b->device
+           && a->size == b->size && a->mtime == b->mtime
+           && a->ctime == b->ctime;
+}
+
+/* A file gets here because of its name; that it is meant to be run shows in
+ * its first bytes. */
+static int is_module(const char *path, apr_pool_t *pool)
+{
+    static const char magic[] = { '\0', 'a', 's', 'm' };
+    char start[sizeof(magic)];
+    apr_file_t *file;
+    int result;
+
+    if (apr_file_open(&file, path, APR_FOPEN_READ, APR_OS_DEFAULT, pool)
+        != APR_SUCCESS) {
+        return 0;
+    }
+    result = apr_file_read_full(file, start, sizeof(start), NULL)
+                 == APR_SUCCESS
+             && !memcmp(start, magic, sizeof(magic));
+    apr_file_close(file);
+    return result;
+}
+
+/* Brings an entry up to date with its file. The caller holds its mutex. */
+static void load_file(wasm_file_entry *entry, request_rec *r,
+                      const apr_finfo_t *info)
+{
+    wasmrt_cache_config config;
+    wasmrt_image *image;
+
+    release_module(&entry->module);
+    entry->info = *info;
+    if (!is_module(r->filename, r->pool)) {
+        apr_cpystrn(entry->error.message, "the file cannot be read or is not "
+                    "a WebAssembly module", sizeof(entry->error.message));
+        return;
+    }
+    fill_cache_config(&config, r->pool, child->setup, child->server);
+    config.directory = apr_pstrcat(r->pool, config.directory,
+                                   "/" WASM_FILES_SUBDIR, NULL);
+    if (wasmrt_image_prepare(&config, r->filename, &image, &entry->error)
+        != WASMRT_OK) {
+        return;
+    }
+    if (wasmrt_module_load(child->engine, image, &entry->module, &entry->error)
+        != WASMRT_OK) {
+        entry->module = NULL;
+    }
+    wasmrt_image_release(image);
+}
+
+static wasm_file_entry *create_file_entry(apr_pool_t *pool)
+{
+    wasm_file_entry *entry = apr_pcalloc(pool, sizeof(*entry));
+
+    return apr_thread_mutex_create(&entry->mutex, APR_THREAD_MUTEX_DEFAULT,
+                                   pool) == APR_SUCCESS ? entry : NULL;
+}
+
+static wasm_file_entry *find_file_entry(request_rec *r, int *kept)
+{
+    wasm_file_entry *entry;
+
+    *kept = 1;
+    apr_thread_mutex_lock(child->files_mutex);
+    entry = apr_hash_get(child->files, r->filename, APR_HASH_KEY_STRING);
+    if (!entry && apr_hash_count(child->files) < WASM_MAX_FILES) {
+        entry = create_file_entry(child->pool);
+        if (entry) {
+            apr_hash_set(child->files,
+                         apr_pstrdup(child->pool, r->filename),
+                         APR_HASH_KEY_STRING, entry);
+        }
+    }
+    apr_thread_mutex_unlock(child->files_mutex);
+    if (!entry) {
+        *kept = 0;
+        entry = create_file_entry(r->pool);
+    }
+    return entry;
+}
+
+static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
+                        wasm_run *run)
+{
+    wasm_file_entry *entry;
+    apr_finfo_t info;
+    int kept;
+
+    run->path = r->filename;
+    run->is_file = 1;
+    if (r->finfo.filetype == APR_NOFILE) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10524)
+                      "module not found or unable to stat: %s (no WasmModule "
+                      "is configured for this request, so the requested file "
+                      "is the module)", r->filename);
+        return HTTP_NOT_FOUND;
+    }
+    if (r->finfo.filetype != APR_REG
+        || apr_stat(&info, r->filename, APR_FINFO_TYPE | APR_FINFO_MTIME
+                                        | APR_FINFO_CTIME | APR_FINFO_SIZE
+                                        | APR_FINFO_IDENT, r->pool)
+           != APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10525)
+                      "attempt to run something that is not a file: %s (no "
+                      "WasmModule is configured for this request)",
+                      r->filename);
+        return HTTP_FORBIDDEN;
+    }
+    entry = find_file_entry(r, &kept);
+    if (!entry) {
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+
+    apr_thread_mutex_lock(entry->mutex);
+    if (!is_same_file(&entry->info, &info)) {
+        load_file(entry, r, &info);
+    }
+    if (entry->module) {
+        run->own = create_command(r, conf, entry->module, run->path);
+        run->command = run->own;
+    }
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10526)
+                      "cannot run %s: %s", r->filename, entry->error.message);
+    }
+    if (!kept) {
+        release_module(&entry->module);
+    }
+    apr_thread_mutex_unlock(entry->mutex);
+    return run->command ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* ------------------------------------------------------------------------ */
+
+/* @return how many guests wait on this thread's stack for the request's
+ *         output, because theirs includes it. */
+static int nesting(const request_rec *r)
+{
+    int count = 0;
+
+    for (r = r->main; r; r = r->main) {
+        if (r->handler && !strcmp(r->handler, WASM_HANDLER_NAME)) {
+            count++;
+        }
+    }
+    return count;
+}
+
+int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
+                       wasm_run *run)
+{
+    memset(run, 0, sizeof(*run));
+    run->path = conf->module ? conf->module->path : r->filename;
+    if (!child) {
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+    apr_atomic_inc32(&child->requests);
+    run->requests = &child->requests;
+    if (!child_engine(child)) {
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
+    if (nesting(r) >= child->setup->max_nesting) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10527)
+                      "the output of %d guests includes one another, and the "
+                      "stack of a thread is too small for more; raise "
+                      "ThreadStackSize or lower WasmStackLimit", nesting(r));
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return conf->module ? acquire_configured(r, conf, run)
+                        : acquire_file(r, conf, run);
+}
+
+void wasm_child_release(wasm_run *run)
+{
+    if (run->own) {
+        wasmrt_command_release(run->own);
+        run->own = NULL;
+    }
+    run->command = NULL;
+    if (run->requests) {
+        apr_atomic_dec32(run->requests);
+        run->requests = NULL;
+    }
+}

@@ -1,0 +1,215 @@
+/* Licensed to the Apache Software Foundation (ASF) under one or more
+ * contributor license agreements.  See the NOTICE file distributed with
+ * this work for additional information regarding copyright ownership.
+ * The ASF licenses this file to You under the Apache License, Version 2.0
+ * (the "License"); you may not use this file except in compliance with
+ * the License.  You may obtain a copy of the License at
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include <string.h>
+
+#include "wasm_headers.h"
+
+wasm_headers_end wasm_headers_find_end(wasm_headers_finder *finder,
+                                       const char *data, size_t length,
+                                       size_t *used)
+{
+    size_t i;
+
+    for (i = 0; i < length; i++) {
+        if (finder->total >= WASM_HEADERS_MAX_BLOCK) {
+            *used = i;
+            return WASM_HEADERS_TOO_LARGE;
+        }
+        finder->total++;
+        if (data[i] == '\n') {
+            if (!finder->in_line || finder->after_cr) {
+                *used = i + 1;
+                return WASM_HEADERS_FOUND;
+            }
+            finder->in_line = 0;
+            finder->after_cr = 0;
+        }
+        else {
+            finder->after_cr = !finder->in_line && data[i] == '\r';
+            finder->in_line = 1;
+        }
+    }
+    *used = length;
+    return WASM_HEADERS_MORE;
+}
+
+/* Locale-free, unlike <ctype.h>. */
+static int is_token_char(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
+           || (c >= '0' && c <= '9')
+           || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+}
+
+static int is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static int is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static int lower(unsigned char c)
+{
+    return (c >= 'A' && c <= 'Z') ? c - 'A' + 'a' : c;
+}
+
+/* `name` in lower case. */
+static int is_named(const wasm_headers_line *line, const char *name)
+{
+    size_t i;
+
+    for (i = 0; i < line->name_length; i++) {
+        if (name[i] == '\0'
+            || lower((unsigned char)line->start[i]) != (unsigned char)name[i]) {
+            return 0;
+        }
+    }
+    return name[i] == '\0';
+}
+
+/* Informational statuses are not a guest's: they would begin a second
+ * response or another protocol on the connection. */
+static int is_status(const char *value, size_t length)
+{
+    return length >= 3 && value[0] >= '2' && value[0] <= '5'
+           && is_digit(value[1]) && is_digit(value[2])
+           && (length == 3 || value[3] == ' ');
+}
+
+/* At most 18 digits, which fit in 63 bits. */
+static int is_length(const char *value, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < length; i++) {
+        if (!is_digit(value[i])) {
+            return 0;
+        }
+    }
+    return length > 0 && length <= 18;
+}
+
+wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
+                                      wasm_headers_line *line)
+{
+    const char *start = *cursor;
+    const char *stop = NULL;
+    const char *colon;
+    const char *p;
+
+    if (start < end) {
+        stop = memchr(start, '\n', (size_t)(end - start));
+    }
+    if (!stop) {
+        return WASM_HEADERS_NO_END;
+    }
+    *cursor = stop + 1;
+    if (stop > start && stop[-1] == '\r') {
+        stop--;
+    }
+    if (stop == start) {
+        return WASM_HEADERS_DONE;
+    }
+    line->start = start;
+    line->length = (size_t)(stop - start);
+    if (line->length > WASM_HEADERS_MAX_LINE) {
+        return WASM_HEADERS_LONG_LINE;
+    }
+    for (p = start; p < stop; p++) {
+        unsigned char c = (unsigned char)*p;
+
+        if ((c < 0x20 && c != '\t') || c == 0x7f) {
+            return WASM_HEADERS_CONTROL;
+        }
+    }
+    colon = memchr(start, ':', line->length);
+    if (!colon) {
+        return WASM_HEADERS_NO_COLON;
+    }
+    line->name_length = (size_t)(colon - start);
+    if (line->name_length == 0) {
+        return WASM_HEADERS_BAD_NAME;
+    }
+    for (p = start; p < colon; p++) {
+        if (!is_token_char((unsigned char)*p)) {
+            return WASM_HEADERS_BAD_NAME;
+        }
+    }
+    for (p = colon + 1; p < stop && is_blank(*p); p++) {
+        continue;
+    }
+    while (stop > p && is_blank(stop[-1])) {
+        stop--;
+    }
+    line->value = p;
+    line->value_length = (size_t)(stop - p);
+    line->length = (size_t)(stop - start);
+
+    if (is_named(line, "status")
+        && !is_status(line->value, line->value_length)) {
+        return WASM_HEADERS_BAD_STATUS;
+    }
+    if (is_named(line, "content-length")
+        && !is_length(line->value, line->value_length)) {
+        return WASM_HEADERS_BAD_LENGTH;
+    }
+    return WASM_HEADERS_LINE;
+}
+
+const char *wasm_headers_message(wasm_headers_result result)
+{
+    switch (result) {
+    case WASM_HEADERS_LINE:
+    case WASM_HEADERS_DONE:
+        break;
+    case WASM_HEADERS_CONTROL:
+        return "a header line has a control character in it";
+    case WASM_HEADERS_NO_COLON:
+        return "a header line has no colon";
+    case WASM_HEADERS_BAD_NAME:
+        return "a header's name is empty or has a character that names do not have";
+    case WASM_HEADERS_LONG_LINE:
+        return "a header line is too long";
+    case WASM_HEADERS_BAD_STATUS:
+        return "the Status header is not a status from 200 to 599";
+    case WASM_HEADERS_BAD_LENGTH:
+        return "the Content-Length header is not a number";
+    case WASM_HEADERS_NO_END:
+        return "no empty line ends the headers";
+    }
+    return "no error";
+}
+
+int wasm_headers_is_hop_by_hop(const wasm_headers_line *line)
+{
+    static const char *const names[] = {
+        "connection", "keep-alive", "proxy-authenticate",
+        "proxy-authentication-info", "proxy-authorization",
+        "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (is_named(line, names[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}

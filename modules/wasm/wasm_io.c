@@ -1,0 +1,528 @@
+/* Licensed to the Apache Software Foundation (ASF) under one or more
+ * contributor license agreements.  See the NOTICE file distributed with
+ * this work for additional information regarding copyright ownership.
+ * The ASF licenses this file to You under the Apache License, Version 2.0
+ * (the "License"); you may not use this file except in compliance with
+ * the License.  You may obtain a copy of the License at
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+#include "apr_portable.h"
+#include "apr_strings.h"
+
+#include "http_connection.h"
+#include "http_core.h"
+#include "http_log.h"
+#include "http_protocol.h"
+#include "util_filter.h"
+
+#include <limits.h>
+#include <poll.h>
+
+#include "wasm_cgi.h"
+#include "wasm_io.h"
+
+APLOG_USE_MODULE(wasm);
+
+/* Output is gathered up to this many bytes, so that a short response goes out
+ * in one piece with its length, and a long one not in crumbs. */
+#define WASM_IO_GATHER 16384
+
+/* A write of this many bytes is passed on without a copy. */
+#define WASM_IO_DIRECT 8192
+
+/* Most of a body that is got at once. */
+#define WASM_IO_READ 65536
+
+/* First size of the buffer for headers. */
+#define WASM_IO_HEADER_BLOCK 1024
+
+/* What one run may write to the error log. */
+#define WASM_IO_MAX_ERRORS 65536
+
+/* How often a body is looked for that cannot be waited for with a timeout. */
+#define WASM_IO_LOOK_MS 20
+
+void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi)
+{
+    memset(io, 0, sizeof(*io));
+    io->r = r;
+    io->path = path;
+    io->body = cgi;
+    io->phase = cgi ? WASM_IO_HEADERS : WASM_IO_BODY;
+    io->in = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    io->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    io->promised = -1;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Standard input                                                           */
+
+/* Gets the next piece of the body, waiting at most `timeout_ms`. */
+static apr_status_t get_body(wasm_io *io, apr_size_t length,
+                             apr_uint32_t timeout_ms)
+{
+    request_rec *r = io->r;
+    conn_rec *c = r->connection;
+    apr_interval_time_t timeout = apr_time_from_msec((apr_time_t)timeout_ms);
+    apr_off_t wanted = length < WASM_IO_READ ? length : WASM_IO_READ;
+    apr_interval_time_t usual;
+    apr_socket_t *socket;
+    apr_status_t rv;
+
+    if (c->master) {
+        /* The socket is shared with other requests, its timeout is not ours
+         * to change. */
+        apr_time_t deadline = apr_time_now() + timeout;
+
+        for (;;) {
+            rv = ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
+                                APR_NONBLOCK_READ, wanted);
+            if (!APR_STATUS_IS_EAGAIN(rv)
+                && !(rv == APR_SUCCESS && APR_BRIGADE_EMPTY(io->in))) {
+                return rv;
+            }
+            if (c->aborted) {
+                return APR_ECONNABORTED;
+            }
+            if (apr_time_now() >= deadline) {
+                return APR_TIMEUP;
+            }
+            apr_sleep(apr_time_from_msec(WASM_IO_LOOK_MS));
+        }
+    }
+
+    socket = ap_get_conn_socket(c);
+    if (!socket || apr_socket_timeout_get(socket, &usual) != APR_SUCCESS
+        || (usual >= 0 && usual <= timeout)) {
+        return ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
+                              APR_BLOCK_READ, wanted);
+    }
+    apr_socket_timeout_set(socket, timeout);
+    rv = ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
+                        APR_BLOCK_READ, wanted);
+    apr_socket_timeout_set(socket, usual);
+    return rv;
+}
+
+/* Moves what is there into the guest's buffer. */
+static apr_status_t take_body(wasm_io *io, char *buffer, apr_size_t length,
+                              apr_size_t *taken)
+{
+    *taken = 0;
+    while (*taken < length && !APR_BRIGADE_EMPTY(io->in)) {
+        apr_bucket *bucket = APR_BRIGADE_FIRST(io->in);
+        const char *data;
+        apr_size_t available;
+        apr_status_t rv;
+
+        if (APR_BUCKET_IS_EOS(bucket)) {
+            io->in_eos = 1;
+            apr_brigade_cleanup(io->in);
+            break;
+        }
+        if (APR_BUCKET_IS_METADATA(bucket)) {
+            apr_bucket_delete(bucket);
+            continue;
+        }
+        rv = apr_bucket_read(bucket, &data, &available, APR_BLOCK_READ);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        if (available > length - *taken) {
+            available = length - *taken;
+            apr_bucket_split(bucket, available);
+        }
+        memcpy(buffer + *taken, data, available);
+        *taken += available;
+        apr_bucket_delete(bucket);
+    }
+    return APR_SUCCESS;
+}
+
+static int64_t io_read(void *baton, void *buffer, size_t length,
+                       uint32_t timeout_ms)
+{
+    wasm_io *io = baton;
+    request_rec *r = io->r;
+    apr_time_t start = apr_time_now();
+    apr_size_t taken = 0;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (!io->body) {
+        return 0;
+    }
+    while (!taken && !io->in_eos && rv == APR_SUCCESS) {
+        if (APR_BRIGADE_EMPTY(io->in)) {
+            rv = get_body(io, length, timeout_ms);
+        }
+        if (rv == APR_SUCCESS) {
+            rv = take_body(io, buffer, length, &taken);
+        }
+    }
+    if (taken || io->in_eos) {
+        return (int64_t)taken;
+    }
+    if (APR_STATUS_IS_TIMEUP(rv)
+        && apr_time_now() - start >= apr_time_from_msec((apr_time_t)timeout_ms)) {
+        return -2;
+    }
+    io->in_status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+    if (io->in_status == AP_FILTER_ERROR
+        || io->in_status == HTTP_BAD_REQUEST) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r, APLOGNO(10530)
+                  "cannot read the request body for module %s", io->path);
+    return -1;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Standard output                                                          */
+
+/* Passes on what was gathered. */
+static int pass_output(wasm_io *io)
+{
+    apr_status_t rv;
+
+    io->sent = 1;
+    io->unflushed = 1;
+    rv = ap_pass_brigade(io->r->output_filters, io->out);
+    apr_brigade_cleanup(io->out);
+    io->pending = 0;
+    if (rv != APR_SUCCESS || io->r->connection->aborted) {
+        io->broken = 1;
+        return -1;
+    }
+    return 0;
+}
+
+static int pass_flush(wasm_io *io)
+{
+    APR_BRIGADE_INSERT_TAIL(io->out,
+                            apr_bucket_flush_create(io->out->bucket_alloc));
+    if (pass_output(io) != 0) {
+        return -1;
+    }
+    io->unflushed = 0;
+    return 0;
+}
+
+static int write_body(wasm_io *io, const char *data, apr_size_t length)
+{
+    if (io->promised >= 0
+        && (apr_off_t)length > io->promised - io->written) {
+        if (io->written <= io->promised) {
+            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, io->r, APLOGNO(10531)
+                          "module %s sent more than its Content-Length of %"
+                          APR_OFF_T_FMT " bytes; cut off there", io->path,
+                          io->promised);
+        }
+        length = (apr_size_t)(io->promised - io->written);
+        io->phase = WASM_IO_DISCARD;
+    }
+    if (!length) {
+        return 0;
+    }
+    io->written += length;
+    io->pending += length;
+    if (length < WASM_IO_DIRECT) {
+        apr_brigade_write(io->out, NULL, NULL, data, length);
+        return io->pending < WASM_IO_GATHER ? 0 : pass_output(io);
+    }
+    /* The filters copy what they keep beyond the call. */
+    APR_BRIGADE_INSERT_TAIL(io->out,
+                            apr_bucket_transient_create(data, length,
+                                                io->out->bucket_alloc));
+    return pass_output(io);
+}
+
+/* Appends to the header block. */
+static void keep_headers(wasm_io *io, const char *data, apr_size_t length)
+{
+    if (length > io->block_size - io->block_length) {
+        apr_size_t size = io->block_size ? io->block_size
+                                         : WASM_IO_HEADER_BLOCK;
+        char *block;
+
+        while (size < io->block_length + length) {
+            size *= 2;
+        }
+        block = apr_palloc(io->r->pool, size);
+        if (io->block_length) {
+            memcpy(block, io->block, io->block_length);
+        }
+        io->block = block;
+        io->block_size = size;
+    }
+    memcpy(io->block + io->block_length, data, length);
+    io->block_length += length;
+}
+
+/* The header block is complete. */
+static int use_headers(wasm_io *io)
+{
+    request_rec *r = io->r;
+    const char *length;
+
+    io->old_err_headers = apr_table_copy(r->pool, r->err_headers_out);
+    io->old_content_type = r->content_type;
+    io->out_status = wasm_cgi_headers(r, io->path, io->block,
+                                      io->block_length, &io->redirect);
+    if (io->out_status == HTTP_BAD_GATEWAY) {
+        return -1;
+    }
+    if (io->out_status != OK || r->status == HTTP_NO_CONTENT
+        || r->status == HTTP_NOT_MODIFIED) {
+        io->phase = WASM_IO_DISCARD;
+        return 0;
+    }
+    io->phase = WASM_IO_BODY;
+    length = apr_table_get(r->headers_out, "Content-Length");
+    if (length && !r->header_only) {
+        io->promised = (apr_off_t)apr_atoi64(length);
+    }
+    return 0;
+}
+
+static int io_write(void *baton, const void *buffer, size_t length)
+{
+    wasm_io *io = baton;
+    const char *data = buffer;
+
+    if (io->phase == WASM_IO_HEADERS) {
+        size_t used;
+        wasm_headers_end end = wasm_headers_find_end(&io->finder, data, length,
+                                                     &used);
+
+        if (end == WASM_HEADERS_TOO_LARGE) {
+            ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, io->r, APLOGNO(10532)
+                          "module %s sent more than %d bytes of headers; the "
+                          "response is not passed on", io->path,
+                          WASM_HEADERS_MAX_BLOCK);
+            io->out_status = HTTP_BAD_GATEWAY;
+            return -1;
+        }
+        keep_headers(io, data, used);
+        if (end == WASM_HEADERS_MORE) {
+            return 0;
+        }
+        if (use_headers(io) != 0) {
+            return -1;
+        }
+        data += used;
+        length -= used;
+    }
+    return io->phase == WASM_IO_BODY && length ? write_body(io, data, length)
+                                               : 0;
+}
+
+static int io_flush(void *baton)
+{
+    wasm_io *io = baton;
+
+    if (io->phase == WASM_IO_BODY
+        && (io->pending || io->unflushed || (io->body && !io->sent))) {
+        return pass_flush(io);
+    }
+    return 0;
+}
+
+/* @return 1 if the client has closed its side of the connection. */
+static int is_gone(conn_rec *c)
+{
+    apr_socket_t *socket;
+    apr_os_sock_t fd;
+    struct pollfd pollfd;
+
+    if (c->aborted) {
+        return 1;
+    }
+    /* Behind a multiplexed connection c->aborted tells all. */
+    if (c->master || (socket = ap_get_conn_socket(c)) == NULL
+        || apr_os_sock_get(&fd, socket) != APR_SUCCESS) {
+        return 0;
+    }
+    pollfd.fd = fd;
+#ifdef POLLRDHUP
+    pollfd.events = POLLRDHUP;
+#else
+    pollfd.events = 0;
+#endif
+    pollfd.revents = 0;
+    return poll(&pollfd, 1, 0) == 1 && pollfd.revents != 0;
+}
+
+/* A guest that takes its time: what it has said so far should not wait. */
+static int io_aborted(void *baton)
+{
+    wasm_io *io = baton;
+
+    if (is_gone(io->r->connection)) {
+        io->r->connection->aborted = 1;
+        io->broken = 1;
+        return 1;
+    }
+    if (io->phase == WASM_IO_BODY && (io->pending || io->unflushed)) {
+        return pass_flush(io) != 0;
+    }
+    return 0;
+}
+
+void wasm_io_reset(wasm_io *io)
+{
+    request_rec *r = io->r;
+
+    apr_brigade_cleanup(io->out);
+    io->pending = 0;
+    if (io->old_err_headers) {
+        apr_table_clear(r->headers_out);
+        r->err_headers_out = io->old_err_headers;
+        r->content_type = io->old_content_type;
+        r->status = HTTP_OK;
+        r->status_line = NULL;
+    }
+}
+
+/* A client that still sends a body, which nobody has read, may wait for the
+ * response before it goes on; the server will wait for the body. */
+static void flush_early_response(wasm_io *io)
+{
+    conn_rec *c = io->r->connection;
+
+    if (!io->r->main && (!io->body || !io->in_eos)
+        && (apr_table_get(io->r->headers_in, "Content-Length")
+            || apr_table_get(io->r->headers_in, "Transfer-Encoding"))) {
+        APR_BRIGADE_INSERT_TAIL(io->out,
+                                apr_bucket_flush_create(c->bucket_alloc));
+        ap_pass_brigade(c->output_filters, io->out);
+        apr_brigade_cleanup(io->out);
+    }
+}
+
+int wasm_io_finish(wasm_io *io)
+{
+    request_rec *r = io->r;
+
+    if (io->broken) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+        return OK;
+    }
+    if (io->promised > io->written) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10533)
+                      "module %s sent %" APR_OFF_T_FMT " of the %"
+                      APR_OFF_T_FMT " bytes its Content-Length promises",
+                      io->path, io->written, io->promised);
+        if (io->sent) {
+            return wasm_io_break(io);
+        }
+        apr_table_unset(r->headers_out, "Content-Length");
+    }
+    APR_BRIGADE_INSERT_TAIL(io->out,
+                            apr_bucket_eos_create(io->out->bucket_alloc));
+    if (pass_output(io) == 0) {
+        flush_early_response(io);
+    }
+    return OK;
+}
+
+int wasm_io_break(wasm_io *io)
+{
+    request_rec *r = io->r;
+    conn_rec *c = r->connection;
+
+    r->no_cache = 1;
+    if (r->main) {
+        r->main->no_cache = 1;
+    }
+    c->keepalive = AP_CONN_CLOSE;
+    if (!io->broken) {
+        APR_BRIGADE_INSERT_TAIL(io->out,
+                                ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL,
+                                                       r->pool,
+                                                       c->bucket_alloc));
+        APR_BRIGADE_INSERT_TAIL(io->out,
+                                ap_bucket_eoc_create(c->bucket_alloc));
+        APR_BRIGADE_INSERT_TAIL(io->out,
+                                apr_bucket_eos_create(c->bucket_alloc));
+        pass_output(io);
+    }
+    return OK;
+}
+
+/* ------------------------------------------------------------------------ */
+/* Standard error                                                           */
+
+/* Each line names its request, so that it can be found among others. */
+static void log_line(wasm_io *io)
+{
+    request_rec *r = io->r;
+
+    io->line[io->line_length] = '\0';
+    if (io->line_length && io->line[io->line_length - 1] == '\r') {
+        io->line[io->line_length - 1] = '\0';
+    }
+    if (io->error_bytes >= WASM_IO_MAX_ERRORS) {
+        io->suppressed += io->line_length;
+    }
+    else {
+        /* A line counts for more than its text, which may be empty. */
+        io->error_bytes += io->line_length + 64;
+        if (!r->log_id) {
+            ap_run_generate_log_id(r->connection, r, &r->log_id);
+        }
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10534)
+                      "stderr from %s (request %s): %s", io->path,
+                      r->log_id ? r->log_id : "-", io->line);
+    }
+    io->line_length = 0;
+}
+
+static void io_write_error(void *baton, const void *buffer, size_t length)
+{
+    wasm_io *io = baton;
+    const char *data = buffer;
+    size_t i;
+
+    for (i = 0; i < length; i++) {
+        if (data[i] == '\n') {
+            log_line(io);
+            continue;
+        }
+        if (io->line_length == WASM_IO_MAX_LINE) {
+            log_line(io);
+        }
+        /* The log escapes all other control characters by itself. */
+        io->line[io->line_length++] = data[i] ? data[i] : ' ';
+    }
+}
+
+void wasm_io_end_errors(wasm_io *io)
+{
+    if (io->line_length) {
+        log_line(io);
+    }
+    if (io->suppressed) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, io->r, APLOGNO(10535)
+                      "module %s wrote %" APR_SIZE_T_FMT " more bytes to "
+                      "standard error, which are not logged", io->path,
+                      io->suppressed);
+    }
+}
+
+const wasmrt_streams wasm_io_streams = {
+    sizeof(wasmrt_streams),
+    { -1, -1, -1 },
+    io_read,
+    io_write,
+    io_flush,
+    io_write_error,
+    io_aborted
+};

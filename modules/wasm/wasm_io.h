@@ -1,0 +1,108 @@
+/* Licensed to the Apache Software Foundation (ASF) under one or more
+ * contributor license agreements.  See the NOTICE file distributed with
+ * this work for additional information regarding copyright ownership.
+ * The ASF licenses this file to You under the Apache License, Version 2.0
+ * (the "License"); you may not use this file except in compliance with
+ * the License.  You may obtain a copy of the License at
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/**
+ * @file  wasm_io.h
+ * @brief The standard streams of one run: standard input is the request's
+ *        body, standard output the response, standard error the error log.
+ *
+ * Nothing is held back whole: bodies are pulled from the input filters as the
+ * guest reads, and output goes to the output filters in pieces.
+ */
+
+#ifndef MOD_WASM_IO_H
+#define MOD_WASM_IO_H
+
+#include "httpd.h"
+#include "apr_buckets.h"
+
+#include "mod_wasm.h"
+#include "wasm_headers.h"
+
+/** Longest line of standard error that is logged in one piece. */
+#define WASM_IO_MAX_LINE 4096
+
+/** What becomes of the guest's output. */
+typedef enum wasm_io_phase {
+    WASM_IO_HEADERS,     /**< it is a CGI header block, kept until its end */
+    WASM_IO_BODY,        /**< it is the response's body */
+    WASM_IO_DISCARD      /**< nobody wants it; the guest runs to its end */
+} wasm_io_phase;
+
+typedef struct wasm_io {
+    request_rec *r;
+    const char *path;               /**< of the module, for messages */
+
+    /* standard input */
+    int body;                       /**< the guest gets the request's body */
+    apr_bucket_brigade *in;         /**< what was got and not yet read */
+    int in_eos;
+    int in_status;                  /**< HTTP status if getting it failed, or OK */
+
+    /* standard output */
+    wasm_io_phase phase;
+    wasm_headers_finder finder;
+    char *block;                    /**< the header block so far */
+    apr_size_t block_length;
+    apr_size_t block_size;
+    int out_status;                 /**< what the headers led to: OK, or the
+                                         status to answer with instead */
+    const char *redirect;           /**< local redirect to make, or NULL */
+    apr_table_t *old_err_headers;   /**< as before the guest's headers */
+    const char *old_content_type;
+    apr_bucket_brigade *out;
+    apr_size_t pending;             /**< bytes in `out` */
+    int sent;                       /**< the filters have got something */
+    int unflushed;                  /**< and may still keep it */
+    apr_off_t promised;             /**< Content-Length of the guest, or -1 */
+    apr_off_t written;              /**< of the body */
+    int broken;                     /**< the filters do not take any more */
+
+    /* standard error */
+    char line[WASM_IO_MAX_LINE + 1];
+    apr_size_t line_length;
+    apr_size_t error_bytes;         /**< logged so far */
+    apr_size_t suppressed;          /**< bytes not logged any more */
+} wasm_io;
+
+/**
+ * @param io    receives the streams' state.
+ * @param r     the request.
+ * @param path  the module, for messages.
+ * @param cgi   CGI: the body goes to standard input, and the output begins
+ *              with headers. Otherwise standard input is empty, and all of
+ *              the output is body.
+ */
+void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi);
+
+/** The functions for wasmrt_run(); their baton is a wasm_io. */
+extern const wasmrt_streams wasm_io_streams;
+
+/** Logs what is left of standard error. */
+void wasm_io_end_errors(wasm_io *io);
+
+/** Takes back what the guest did to the response, of which nothing may have
+ *  been sent. */
+void wasm_io_reset(wasm_io *io);
+
+/** Ends a response: passes on what is left. @return the handler's result. */
+int wasm_io_finish(wasm_io *io);
+
+/** Ends a response of which something has been sent and the rest will not
+ *  come, so that the client can tell. @return the handler's result. */
+int wasm_io_break(wasm_io *io);
+
+#endif /* MOD_WASM_IO_H */
