@@ -38,9 +38,9 @@ AC_DEFUN([CHECK_WASM_RUNTIME], [
           fi
         fi
       done
-    elif test -n "$PKGCONFIG" && $PKGCONFIG --exists wasm_runtime; then
-      WASM_RUNTIME_CFLAGS="`$PKGCONFIG --cflags wasm_runtime`"
-      WASM_RUNTIME_LIBS="`$PKGCONFIG --libs wasm_runtime`"
+    elif test -n "$PKGCONFIG" && $PKGCONFIG --exists wasm-runtime; then
+      WASM_RUNTIME_CFLAGS="`$PKGCONFIG --cflags wasm-runtime`"
+      WASM_RUNTIME_LIBS="`$PKGCONFIG --libs wasm-runtime`"
     fi
 
     save_CPPFLAGS="$CPPFLAGS"

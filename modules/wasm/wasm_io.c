@@ -17,6 +17,7 @@
 #include "apr_portable.h"
 #include "apr_strings.h"
 
+#include "httpd.h"
 #include "http_connection.h"
 #include "http_core.h"
 #include "http_log.h"
