@@ -2,18 +2,16 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "wasi/fd_table.h"
 #include "wasi/guest_memory.h"
 #include "wasi/host.h"
+#include "wasi/path.h"
 
 namespace wasmrt::wasi {
-
-class FdTable;
 
 /// A directory given to the guest. Fixed for a command, shared by its runs.
 struct Preopen {
@@ -41,6 +39,7 @@ struct ContextConfig {
   const StringBlock* environment = nullptr;
   std::span<const Preopen> preopens;
   uint32_t max_descriptors = 256;
+  PathWalk path_walk = PathWalk::kAutomatic;
 };
 
 /// The state that WASI preview 1 keeps for one instance: its descriptors, its
@@ -49,15 +48,16 @@ struct ContextConfig {
 /// Not thread safe: one instance, one thread.
 class Context {
  public:
-  Context(const ContextConfig& config, Host& host);
-  ~Context();
+  Context(const ContextConfig& config, Host& host)
+      : config_(config), host_(host), fds_(config.preopens, config.max_descriptors) {}
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 
   [[nodiscard]] const StringBlock& arguments() const { return *config_.arguments; }
   [[nodiscard]] const StringBlock& environment() const { return *config_.environment; }
   [[nodiscard]] Host& host() { return host_; }
-  [[nodiscard]] FdTable& fds() { return *fds_; }
+  [[nodiscard]] FdTable& fds() { return fds_; }
+  [[nodiscard]] PathWalk path_walk() const { return config_.path_walk; }
 
   /// Set by a host function that the guest must not return from. The engine
   /// looks at it after each host call and unwinds the guest if it is not
@@ -70,12 +70,17 @@ class Context {
   }
   [[nodiscard]] int32_t exit_status() const { return exit_status_; }
 
+  /// Processor time as the guest sees it. Starts with the first question, so
+  /// that it tells nothing of what this thread did before.
+  [[nodiscard]] int64_t cpu_time_ns();
+
  private:
   ContextConfig config_;
   Host& host_;
-  std::unique_ptr<FdTable> fds_;
+  FdTable fds_;
   Stop stop_ = Stop::kNone;
   int32_t exit_status_ = 0;
+  int64_t cpu_start_ns_ = -1;
 };
 
 }  // namespace wasmrt::wasi

@@ -10,7 +10,7 @@ namespace wasmrt::wasi {
 /// Why a run must end before the guest ends by itself.
 enum class Stop : uint8_t {
   kNone,         ///< it need not
-  kExit,         ///< the guest called proc_exit (or proc_raise)
+  kExit,         ///< the guest called proc_exit
   kTimedOut,     ///< wall or processor time used up
   kOutputLimit,  ///< standard output past its limit
   kAborted,      ///< nobody wants the result any more
@@ -26,9 +26,9 @@ struct StreamResult {
 /// What a standard stream looks like to the guest.
 struct StreamInfo {
   /// The host's own descriptor behind the stream, -1 if there is none (a
-  /// server's request). With one, fd_filestat_get, fd_fdstat_get, seeking and
-  /// poll_oneoff act on it as on any file; without, the stream is of type
-  /// "unknown", not a terminal, and always ready.
+  /// server's request). With one, the guest can learn whether it is a terminal
+  /// and poll_oneoff waits for it; without, the stream is no terminal and
+  /// always ready. As in Wasmtime, a stream is never sought and has no size.
   int descriptor = -1;
 };
 

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+
+#include "wasi/context.h"
+#include "wasi/guest_memory.h"
+#include "wasi/types.h"
+
+// The functions of preview 1, named and ordered as in its witx file. Each
+// takes the instance's state, its memory and the guest's arguments: integers
+// of 32 bits stand for handles, pointers, sizes, enumerations and flags, those
+// of 64 bits for the rest. table.cpp makes the wasm signatures from these
+// types. All of them are noexcept; what is wrong with an argument is an errno.
+//
+// A function that stores a result checks the pointer before it does anything
+// that could not be undone.
+
+namespace wasmrt::wasi {
+
+Errno args_get(Context& context, GuestMemory memory, GuestPtr argv, GuestPtr argv_buf) noexcept;
+Errno args_sizes_get(Context& context, GuestMemory memory, GuestPtr count, GuestPtr size) noexcept;
+Errno environ_get(Context& context, GuestMemory memory, GuestPtr environ,
+                  GuestPtr environ_buf) noexcept;
+Errno environ_sizes_get(Context& context, GuestMemory memory, GuestPtr count,
+                        GuestPtr size) noexcept;
+
+Errno clock_res_get(Context& context, GuestMemory memory, uint32_t id,
+                    GuestPtr resolution) noexcept;
+Errno clock_time_get(Context& context, GuestMemory memory, uint32_t id, uint64_t precision,
+                     GuestPtr time) noexcept;
+
+Errno fd_advise(Context& context, GuestMemory memory, uint32_t fd, uint64_t offset, uint64_t len,
+                uint32_t advice) noexcept;
+Errno fd_allocate(Context& context, GuestMemory memory, uint32_t fd, uint64_t offset,
+                  uint64_t len) noexcept;
+Errno fd_close(Context& context, GuestMemory memory, uint32_t fd) noexcept;
+Errno fd_datasync(Context& context, GuestMemory memory, uint32_t fd) noexcept;
+Errno fd_fdstat_get(Context& context, GuestMemory memory, uint32_t fd, GuestPtr fdstat) noexcept;
+Errno fd_fdstat_set_flags(Context& context, GuestMemory memory, uint32_t fd,
+                          uint32_t flags) noexcept;
+Errno fd_fdstat_set_rights(Context& context, GuestMemory memory, uint32_t fd, uint64_t base,
+                           uint64_t inheriting) noexcept;
+Errno fd_filestat_get(Context& context, GuestMemory memory, uint32_t fd,
+                      GuestPtr filestat) noexcept;
+Errno fd_filestat_set_size(Context& context, GuestMemory memory, uint32_t fd,
+                           uint64_t size) noexcept;
+Errno fd_filestat_set_times(Context& context, GuestMemory memory, uint32_t fd, uint64_t atim,
+                            uint64_t mtim, uint32_t flags) noexcept;
+Errno fd_pread(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+               uint64_t offset, GuestPtr bytes_read) noexcept;
+Errno fd_prestat_get(Context& context, GuestMemory memory, uint32_t fd, GuestPtr prestat) noexcept;
+Errno fd_prestat_dir_name(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
+                          GuestSize path_len) noexcept;
+Errno fd_pwrite(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+                uint64_t offset, GuestPtr bytes_written) noexcept;
+Errno fd_read(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+              GuestPtr bytes_read) noexcept;
+Errno fd_readdir(Context& context, GuestMemory memory, uint32_t fd, GuestPtr buf,
+                 GuestSize buf_len, uint64_t cookie, GuestPtr used) noexcept;
+Errno fd_renumber(Context& context, GuestMemory memory, uint32_t fd, uint32_t to) noexcept;
+Errno fd_seek(Context& context, GuestMemory memory, uint32_t fd, int64_t offset, uint32_t whence,
+              GuestPtr position) noexcept;
+Errno fd_sync(Context& context, GuestMemory memory, uint32_t fd) noexcept;
+Errno fd_tell(Context& context, GuestMemory memory, uint32_t fd, GuestPtr position) noexcept;
+Errno fd_write(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+               GuestPtr bytes_written) noexcept;
+
+Errno path_create_directory(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
+                            GuestSize path_len) noexcept;
+Errno path_filestat_get(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
+                        GuestPtr path, GuestSize path_len, GuestPtr filestat) noexcept;
+Errno path_filestat_set_times(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
+                              GuestPtr path, GuestSize path_len, uint64_t atim, uint64_t mtim,
+                              uint32_t fst_flags) noexcept;
+Errno path_link(Context& context, GuestMemory memory, uint32_t old_fd, uint32_t old_flags,
+                GuestPtr old_path, GuestSize old_path_len, uint32_t new_fd, GuestPtr new_path,
+                GuestSize new_path_len) noexcept;
+Errno path_open(Context& context, GuestMemory memory, uint32_t fd, uint32_t dirflags, GuestPtr path,
+                GuestSize path_len, uint32_t oflags, uint64_t rights_base,
+                uint64_t rights_inheriting, uint32_t fdflags, GuestPtr opened_fd) noexcept;
+Errno path_readlink(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
+                    GuestSize path_len, GuestPtr buf, GuestSize buf_len, GuestPtr used) noexcept;
+Errno path_remove_directory(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
+                            GuestSize path_len) noexcept;
+Errno path_rename(Context& context, GuestMemory memory, uint32_t fd, GuestPtr old_path,
+                  GuestSize old_path_len, uint32_t new_fd, GuestPtr new_path,
+                  GuestSize new_path_len) noexcept;
+Errno path_symlink(Context& context, GuestMemory memory, GuestPtr old_path, GuestSize old_path_len,
+                   uint32_t fd, GuestPtr new_path, GuestSize new_path_len) noexcept;
+Errno path_unlink_file(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
+                       GuestSize path_len) noexcept;
+
+Errno poll_oneoff(Context& context, GuestMemory memory, GuestPtr in, GuestPtr out, GuestSize count,
+                  GuestPtr event_count) noexcept;
+
+void proc_exit(Context& context, GuestMemory memory, uint32_t status) noexcept;
+Errno proc_raise(Context& context, GuestMemory memory, uint32_t signal) noexcept;
+Errno sched_yield(Context& context, GuestMemory memory) noexcept;
+Errno random_get(Context& context, GuestMemory memory, GuestPtr buf, GuestSize buf_len) noexcept;
+
+Errno sock_accept(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
+                  GuestPtr accepted_fd) noexcept;
+Errno sock_recv(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+                uint32_t flags, GuestPtr received, GuestPtr out_flags) noexcept;
+Errno sock_send(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+                uint32_t flags, GuestPtr sent) noexcept;
+Errno sock_shutdown(Context& context, GuestMemory memory, uint32_t fd, uint32_t how) noexcept;
+
+/// Where wasi_unstable differs from preview 1: layouts and the order of whence.
+namespace unstable {
+
+Errno fd_filestat_get(Context& context, GuestMemory memory, uint32_t fd,
+                      GuestPtr filestat) noexcept;
+Errno fd_seek(Context& context, GuestMemory memory, uint32_t fd, int64_t offset, uint32_t whence,
+              GuestPtr position) noexcept;
+Errno path_filestat_get(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
+                        GuestPtr path, GuestSize path_len, GuestPtr filestat) noexcept;
+Errno poll_oneoff(Context& context, GuestMemory memory, GuestPtr in, GuestPtr out, GuestSize count,
+                  GuestPtr event_count) noexcept;
+
+}  // namespace unstable
+
+}  // namespace wasmrt::wasi

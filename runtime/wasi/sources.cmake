@@ -1,0 +1,14 @@
+target_sources(wasmrt_objects PRIVATE
+  ${CMAKE_CURRENT_LIST_DIR}/context.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/directory_stream.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/fd_functions.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/fd_table.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/file_status.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/io_functions.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/path.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/path_functions.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/poll_functions.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/process_functions.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/table.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/types.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/wait.cpp)

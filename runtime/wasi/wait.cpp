@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wasi/wait.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace wasmrt::wasi {
+
+namespace {
+constexpr int64_t kSecond = 1'000'000'000;
+}
+
+bool may_go_on(Context& context) {
+  const Stop stop = context.host().check();
+  if (stop == Stop::kNone) return true;
+  context.stop_with(stop);
+  return false;
+}
+
+Errno accept(Context& context, const StreamResult& result) {
+  if (result.stop != Stop::kNone) {
+    context.stop_with(result.stop);
+    return Errno::kCanceled;
+  }
+  return errno_from_host(result.error);
+}
+
+int wait_slice(Context& context, std::span<pollfd> fds, int64_t timeout_ns) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const int64_t left = context.host().deadline_ns() - (now.tv_sec * kSecond + now.tv_nsec);
+  const int64_t slice =
+      std::max<int64_t>(0, std::min({timeout_ns, kWaitSliceNs, std::max<int64_t>(left, 0)}));
+  const timespec timeout = {.tv_sec = slice / kSecond, .tv_nsec = slice % kSecond};
+  return std::max(0, ppoll(fds.data(), fds.size(), &timeout, nullptr));
+}
+
+Errno wait_until_ready(Context& context, int fd, short events) {
+  if (const Errno flushed = accept(context, context.host().flush_stdout());
+      flushed != Errno::kSuccess) {
+    return flushed;
+  }
+  pollfd poll = {.fd = fd, .events = events, .revents = 0};
+  while (wait_slice(context, {&poll, 1}, kWaitSliceNs) == 0) {
+    if (!may_go_on(context)) return Errno::kCanceled;
+  }
+  return Errno::kSuccess;
+}
+
+}  // namespace wasmrt::wasi
