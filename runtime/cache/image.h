@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "support/status.h"
 #include "support/unique_fd.h"
@@ -26,12 +25,14 @@ class Image {
   double compile_seconds() const { return compile_seconds_; }
   wasmrt_layout layout() const { return layout_; }
 
-  /// The open cache file, opened read-only; not valid if the image lives in
-  /// memory only. A memfd counts as a file here, but on_disk() is false.
+  /// The image, from offset 0: a file of the cache, opened read-only and
+  /// verified, with a trailer behind image_bytes() that is not the engine's; or
+  /// a sealed memfd, for which on_disk() is false.
   const UniqueFd& file() const { return file_; }
   bool on_disk() const { return on_disk_; }
 
  private:
+  friend class Preparation;
   Image() = default;
 
   std::string path_;

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "support/status.h"
+#include "support/unique_fd.h"
+#include "wasm_runtime.h"
+
+namespace wasmrt {
+
+/// How to run the compiler.
+struct CompilerJob {
+  std::string program;  ///< absolute path of wasmctl
+  wasmrt_layout layout = WASMRT_LAYOUT_RESERVED;
+  /// Whom the compiler becomes before it looks at the module; -1: nobody else.
+  /// Without effect in a process that is not root.
+  int64_t uid = -1;
+  int64_t gid = -1;
+  uint64_t memory_bytes = 0;  ///< its address space
+  uint32_t seconds = 0;       ///< its wall time
+};
+
+/// Runs the compiler in a process of its own: no descriptor but the module,
+/// the image and a pipe for its message; limits on its memory, time and
+/// output; gone when this process goes. Safe in a process with threads and
+/// with any handling of SIGCHLD: the child is one that neither announces its
+/// end by a signal nor can be reaped by a wait for any child.
+///
+/// @param module_fd  the module; the compiler reads it from its start.
+/// @param progress   called every five seconds with the seconds since start.
+/// @return a sealed memfd that holds the image: nobody can change it any more.
+///         WASMRT_INVALID if the compiler refused the module, WASMRT_RESOURCES
+///         if it exceeded a limit or crashed, WASMRT_IO if it did not run.
+Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
+                              const std::function<void(unsigned seconds)>& progress);
+
+/// A file in memory that run_compiler() and others can read; `name` is for
+/// people who look at /proc.
+Result<UniqueFd> make_memory_file(const char* name);
+
+/// Makes a memory file unchangeable.
+Status seal_memory_file(int fd);
+
+/// Exit statuses of `wasmctl compile`, by which it tells why it failed.
+enum CompilerExit : int {
+  kCompilerInvalid = 1,
+  kCompilerUsage = 2,
+  kCompilerIo = 3,
+  kCompilerResources = 4,
+};
+
+}  // namespace wasmrt
