@@ -34,12 +34,9 @@ constexpr uint64_t kDirectoryRights =
 constexpr uint64_t kInheritedRights =
     kDirectoryRights | rights::kFdDatasync | rights::kFdRead | rights::kFdSeek |
     rights::kFdFdstatSetFlags | rights::kFdSync | rights::kFdTell | rights::kFdWrite |
-    rights::kFdAdvise | rights::kFdAllocate | rights::kFdFilestatSetSize |
-    rights::kPollFdReadwrite;
+    rights::kFdAdvise | rights::kFdAllocate | rights::kFdFilestatSetSize | rights::kPollFdReadwrite;
 
-Errno from_result(int result) {
-  return result == 0 ? Errno::kSuccess : errno_from_host(errno);
-}
+Errno from_result(int result) { return result == 0 ? Errno::kSuccess : errno_from_host(errno); }
 
 /// The file at a number; kBadf for everything else.
 Errno find_file(Context& context, uint32_t fd, Descriptor*& file) {
@@ -110,10 +107,8 @@ class EntryBuffer {
 
   /// @return whether the whole entry fitted; a part of it is stored else.
   bool append(uint64_t next, uint64_t inode, FileType type, const char* name, size_t length) {
-    const Dirent dirent = {.d_next = next,
-                           .d_ino = inode,
-                           .d_namlen = static_cast<uint32_t>(length),
-                           .d_type = type};
+    const Dirent dirent = {
+        .d_next = next, .d_ino = inode, .d_namlen = static_cast<uint32_t>(length), .d_type = type};
     return append(&dirent, sizeof(dirent)) && append(name, length);
   }
   [[nodiscard]] uint32_t used() const { return static_cast<uint32_t>(used_); }
@@ -241,8 +236,8 @@ Errno fd_fdstat_set_flags(Context& context, GuestMemory /*memory*/, uint32_t fd,
   return Errno::kSuccess;
 }
 
-Errno fd_fdstat_set_rights(Context& context, GuestMemory /*memory*/, uint32_t fd,
-                           uint64_t /*base*/, uint64_t /*inheriting*/) noexcept {
+Errno fd_fdstat_set_rights(Context& context, GuestMemory /*memory*/, uint32_t fd, uint64_t /*base*/,
+                           uint64_t /*inheriting*/) noexcept {
   // As in Wasmtime: rights are what a descriptor can do, not a list to edit.
   const Descriptor* descriptor = context.fds().find(fd);
   return descriptor == nullptr || descriptor->is_stream() ? Errno::kBadf : Errno::kNotsup;
@@ -291,8 +286,8 @@ Errno fd_filestat_set_times(Context& context, GuestMemory /*memory*/, uint32_t f
 Errno fd_prestat_get(Context& context, GuestMemory memory, uint32_t fd, GuestPtr prestat) noexcept {
   const Descriptor* descriptor = context.fds().find(fd);
   if (descriptor == nullptr || descriptor->preopen == nullptr) return Errno::kBadf;
-  const Prestat result = {
-      .name_len = static_cast<uint32_t>(descriptor->preopen->guest_path.size())};
+  const Prestat result = {.name_len =
+                              static_cast<uint32_t>(descriptor->preopen->guest_path.size())};
   return memory.store(prestat, result) ? Errno::kSuccess : Errno::kFault;
 }
 
@@ -309,8 +304,8 @@ Errno fd_prestat_dir_name(Context& context, GuestMemory memory, uint32_t fd, Gue
   return Errno::kSuccess;
 }
 
-Errno fd_readdir(Context& context, GuestMemory memory, uint32_t fd, GuestPtr buf,
-                 GuestSize buf_len, uint64_t cookie, GuestPtr used) noexcept {
+Errno fd_readdir(Context& context, GuestMemory memory, uint32_t fd, GuestPtr buf, GuestSize buf_len,
+                 uint64_t cookie, GuestPtr used) noexcept {
   Descriptor* directory;
   if (const Errno result = context.fds().directory(fd, directory); result != Errno::kSuccess) {
     return result;

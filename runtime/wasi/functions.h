@@ -56,8 +56,8 @@ Errno fd_pwrite(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs
                 uint64_t offset, GuestPtr bytes_written) noexcept;
 Errno fd_read(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
               GuestPtr bytes_read) noexcept;
-Errno fd_readdir(Context& context, GuestMemory memory, uint32_t fd, GuestPtr buf,
-                 GuestSize buf_len, uint64_t cookie, GuestPtr used) noexcept;
+Errno fd_readdir(Context& context, GuestMemory memory, uint32_t fd, GuestPtr buf, GuestSize buf_len,
+                 uint64_t cookie, GuestPtr used) noexcept;
 Errno fd_renumber(Context& context, GuestMemory memory, uint32_t fd, uint32_t to) noexcept;
 Errno fd_seek(Context& context, GuestMemory memory, uint32_t fd, int64_t offset, uint32_t whence,
               GuestPtr position) noexcept;

@@ -22,9 +22,7 @@ namespace {
 constexpr mode_t kFileMode = 0666;       // less the process's umask
 constexpr mode_t kDirectoryMode = 0777;  // likewise
 
-Errno from_result(int result) {
-  return result == 0 ? Errno::kSuccess : errno_from_host(errno);
-}
+Errno from_result(int result) { return result == 0 ? Errno::kSuccess : errno_from_host(errno); }
 
 /// A directory that may be changed; kPerm beneath a read-only preopen.
 Errno writable_directory(Context& context, uint32_t fd, Descriptor*& directory) {
@@ -108,9 +106,8 @@ Errno path_filestat_get(Context& context, GuestMemory memory, uint32_t fd, uint3
   return memory.store(filestat, status) ? Errno::kSuccess : Errno::kFault;
 }
 
-Errno unstable::path_filestat_get(Context& context, GuestMemory memory, uint32_t fd,
-                                  uint32_t flags, GuestPtr path, GuestSize path_len,
-                                  GuestPtr filestat) noexcept {
+Errno unstable::path_filestat_get(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
+                                  GuestPtr path, GuestSize path_len, GuestPtr filestat) noexcept {
   Filestat status;
   const Errno result = stat_beneath(context, memory, fd, flags, path, path_len, status);
   if (result != Errno::kSuccess) return result;
@@ -195,8 +192,7 @@ Errno path_open(Context& context, GuestMemory memory, uint32_t fd, uint32_t dirf
   const bool only_directory = (oflags & oflags::kDirectory) != 0;
   if (only_directory && (create || truncate || exclusive)) return Errno::kInval;
   const bool write = create || truncate || (rights_base & rights::kFdWrite) != 0;
-  const bool read =
-      (rights_base & rights::kFdRead) != 0 || (rights_base & rights::kFdWrite) == 0;
+  const bool read = (rights_base & rights::kFdRead) != 0 || (rights_base & rights::kFdWrite) == 0;
   if (write && directory->read_only) return Errno::kPerm;
   if (valid != Errno::kSuccess) return valid;
   if (!memory.contains(opened_fd, sizeof(uint32_t))) return Errno::kFault;
@@ -297,8 +293,8 @@ Errno path_rename(Context& context, GuestMemory memory, uint32_t fd, GuestPtr ol
     if (const Errno result = source.stat(status); result != Errno::kSuccess) return result;
     if (!S_ISDIR(status.st_mode)) return Errno::kNotdir;
   }
-  return from_result(renameat(source.parent.fd(), source.parent.name(), target.parent.fd(),
-                              target.parent.name()));
+  return from_result(
+      renameat(source.parent.fd(), source.parent.name(), target.parent.fd(), target.parent.name()));
 }
 
 Errno path_symlink(Context& context, GuestMemory memory, GuestPtr old_path, GuestSize old_path_len,

@@ -33,10 +33,10 @@ uint64_t now_ns(clockid_t clock) {
 struct Wanted {
   uint64_t userdata;
   EventType type;
-  clockid_t clock;       ///< of clocks
-  int poll;              ///< of the others: index into the pollfds, -1: always ready
-  uint64_t time;         ///< of clocks: when it is due on that clock
-  Descriptor* file;      ///< of the others
+  clockid_t clock;   ///< of clocks
+  int poll;          ///< of the others: index into the pollfds, -1: always ready
+  uint64_t time;     ///< of clocks: when it is due on that clock
+  Descriptor* file;  ///< of the others
 };
 
 struct PollSet {

@@ -181,10 +181,10 @@ inline constexpr uint64_t kSockAccept = 1 << 29;
 inline constexpr uint64_t kAll = (1 << 30) - 1;
 }  // namespace rights
 
-inline constexpr uint16_t kClockAbsolute = 1 << 0;    ///< subclockflags
-inline constexpr uint16_t kEventHangup = 1 << 0;      ///< eventrwflags
-inline constexpr uint32_t kAdviceLast = 5;            ///< advice: noreuse
-inline constexpr uint32_t kSignalLast = 30;           ///< signal: sys
+inline constexpr uint16_t kClockAbsolute = 1 << 0;  ///< subclockflags
+inline constexpr uint16_t kEventHangup = 1 << 0;    ///< eventrwflags
+inline constexpr uint32_t kAdviceLast = 5;          ///< advice: noreuse
+inline constexpr uint32_t kSignalLast = 30;         ///< signal: sys
 
 /// iovec and ciovec.
 struct Iovec {
