@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/host_call.h"
 
+#include <string>
 #include <string_view>
+#include <utility>
 
+#include "support/text.h"
 #include "wasi/table.h"
 
 namespace wasmrt {
@@ -31,6 +34,38 @@ wasi::GuestMemory memory_of(wasmtime_caller_t* caller, wasmtime_context_t* conte
   return {nullptr, 0};
 }
 
+/// Which argument of a function is the first of a path's pointer and length.
+constexpr std::pair<std::string_view, size_t> kPaths[] = {
+    {"path_create_directory", 1}, {"path_filestat_get", 2}, {"path_filestat_set_times", 2},
+    {"path_link", 2},             {"path_open", 2},         {"path_readlink", 1},
+    {"path_remove_directory", 1}, {"path_rename", 1},       {"path_symlink", 0},
+    {"path_unlink_file", 1},
+};
+
+std::string call_text(const wasi::HostFunction& function, const wasi::GuestMemory& memory,
+                      const wasi::RawValue* values) {
+  size_t path = function.parameters.size();
+  for (const auto& [name, index] : kPaths) {
+    if (name == function.name) path = index;
+  }
+  std::string text(function.name);
+  text += '(';
+  for (size_t i = 0; i < function.parameters.size(); ++i) {
+    if (i > 0) text += ", ";
+    if (i == path) {
+      const auto bytes = memory.string(static_cast<wasi::GuestPtr>(values[i].i32),
+                                       static_cast<wasi::GuestSize>(values[i + 1].i32));
+      text += bytes ? '"' + printable(*bytes, 256) + '"' : "outside of memory";
+      ++i;
+    } else if (function.parameters[i] == wasi::ValueType::kI32) {
+      text += std::to_string(static_cast<uint32_t>(values[i].i32));
+    } else {
+      text += std::to_string(values[i].i64);
+    }
+  }
+  return text + ")";
+}
+
 }  // namespace
 
 wasm_trap_t* host_call(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* values,
@@ -38,8 +73,16 @@ wasm_trap_t* host_call(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t*
   const auto* function = static_cast<const wasi::HostFunction*>(env);
   wasmtime_context_t* context = wasmtime_caller_context(caller);
   const auto* guest = static_cast<GuestState*>(wasmtime_context_get_data(context));
-  function->call(*guest->wasi, memory_of(caller, context, *guest),
-                 reinterpret_cast<wasi::RawValue*>(values));
+  auto* arguments = reinterpret_cast<wasi::RawValue*>(values);
+  const wasi::GuestMemory memory = memory_of(caller, context, *guest);
+  if (guest->traced == nullptr) [[likely]] {
+    function->call(*guest->wasi, memory, arguments);
+  } else {
+    std::string text = call_text(*function, memory, arguments);
+    function->call(*guest->wasi, memory, arguments);
+    if (function->has_result) text += " = " + std::to_string(arguments[0].i32);
+    guest->traced->trace(guest->baton, text.c_str());
+  }
   if (guest->wasi->stop() == wasi::Stop::kNone) [[likely]] return nullptr;
   // Unwinds the guest. Nobody reads the text: run.cpp looks at stop() first.
   static constexpr std::string_view kStop = "stop";

@@ -5,6 +5,7 @@
 
 #include "engine/wasmtime_handles.h"
 #include "wasi/context.h"
+#include "wasm_runtime.h"
 
 namespace wasmrt {
 
@@ -13,6 +14,8 @@ struct GuestState {
   wasi::Context* wasi = nullptr;
   wasmtime_memory_t memory{};
   bool has_memory = false;  ///< false while the module is being instantiated
+  const wasmrt_streams* traced = nullptr;  ///< not null if host calls are traced
+  void* baton = nullptr;                   ///< of `traced`
 };
 
 /// The one callback behind all host functions; `env` is the wasi::HostFunction.

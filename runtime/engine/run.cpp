@@ -360,6 +360,10 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
                          .max_descriptors = limits_.max_descriptors},
                         host);
   GuestState guest{.wasi = &context};
+  if (streams.trace != nullptr) {
+    guest.traced = &streams;
+    guest.baton = baton;
+  }
 
   const StoreHandle store(wasmtime_store_new(engine.engine.get(), &guest, nullptr));
   wasmtime_context_t* store_context = wasmtime_store_context(store.get());

@@ -30,6 +30,7 @@ struct Streams {
   int flushes = 0;
   bool client_gone = false;      // write says so
   std::atomic<bool> abort{false};  // aborted() says so
+  std::vector<std::string> calls;
 
   static wasmrt_streams table() {
     wasmrt_streams streams{};
@@ -138,8 +139,14 @@ class Run : public ::testing::Test {
     return wasmrt_command_create(module_, &config, &command_, &error_);
   }
 
-  wasmrt_result run(Streams& streams, std::vector<wasmrt_variable> environment = {}) {
-    const wasmrt_streams table = Streams::table();
+  wasmrt_result run(Streams& streams, std::vector<wasmrt_variable> environment = {},
+                    bool trace = false) {
+    wasmrt_streams table = Streams::table();
+    if (trace) {
+      table.trace = [](void* baton, const char* line) {
+        static_cast<Streams*>(baton)->calls.emplace_back(line);
+      };
+    }
     wasmrt_result result{};
     result.size = sizeof result;
     status_ = wasmrt_run(command_, environment.data(), environment.size(), &table, &streams,
@@ -370,6 +377,24 @@ TEST_F(Run, NothingOfARunIsLeftForTheNext) {
     ASSERT_EQ(result.outcome, WASMRT_EXITED);
     ASSERT_EQ(result.exit_status, 0) << "run " << i;
   }
+}
+
+TEST_F(Run, TracesHostCallsWithTheirResults) {
+  load(R"(
+    (import "wasi_snapshot_preview1" "path_unlink_file"
+      (func $unlink (param i32 i32 i32) (result i32)))
+    (data (i32.const 16) "a\0ab")
+    (func (export "_start")
+      (call $print (i32.const 16) (i32.const 0))
+      (drop (call $unlink (i32.const 77) (i32.const 16) (i32.const 3)))
+      (drop (call $unlink (i32.const 77) (i32.const -1) (i32.const 3)))
+      (call $proc_exit (i32.const 3))))");
+  ASSERT_EQ(make_command(), WASMRT_OK);
+  run(streams_, {}, true);
+  const std::vector<std::string> expected = {
+      "fd_write(1, 0, 1, 8) = 0", "path_unlink_file(77, \"a\\x0ab\") = 8",
+      "path_unlink_file(77, outside of memory) = 21", "proc_exit(3)"};
+  EXPECT_EQ(streams_.calls, expected);
 }
 
 TEST_F(Run, MissingEntryPointIsNamed) {

@@ -324,7 +324,7 @@ WASMRT_API void wasmrt_command_release(wasmrt_command *command);
 /* Runs                                                                     */
 
 /** The streams of one run. All functions are called on the thread that called
- *  wasmrt_run(), and only while it runs. None may be NULL. */
+ *  wasmrt_run(), and only while it runs. None but `trace` may be NULL. */
 typedef struct wasmrt_streams {
     size_t size;              /**< sizeof(wasmrt_streams) */
     /** The descriptors behind standard input, output and error, which let the
@@ -349,6 +349,10 @@ typedef struct wasmrt_streams {
     /** Called about every 100 ms while the guest computes or waits.
      *  @return nonzero to abort the run. */
     int (*aborted)(void *baton);
+    /** For debugging: receives each host call of the guest with its arguments
+     *  and result, one line, control characters escaped. May be NULL, which
+     *  costs nothing. */
+    void (*trace)(void *baton, const char *line);
 } wasmrt_streams;
 
 /** How a guest ended. */
