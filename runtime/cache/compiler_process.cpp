@@ -228,8 +228,8 @@ Status explain_end(int wait_status, const CompilerJob& job, const std::string& r
         "the compiler " + printable(job.program) + " does not run: cannot " + failure.step,
         failure.error));
   }
-  if (exit_status == kCompilerInvalid && !message.empty()) return Status::invalid(message);
-  if (exit_status == kCompilerResources) {
+  if (exit_status == WASMRT_INVALID && !message.empty()) return Status::invalid(message);
+  if (exit_status == WASMRT_RESOURCES) {
     return Status::resources("the compiler ran out of resources" + appendix);
   }
   return Status::io("the compiler " + printable(job.program) + " failed with exit status " +

@@ -29,6 +29,8 @@ struct CompilerJob {
 /// with any handling of SIGCHLD: the child is one that neither announces its
 /// end by a signal nor can be reaped by a wait for any child.
 ///
+/// `wasmctl compile` says by its exit status, a wasmrt_status, why it failed.
+///
 /// @param module_fd  the module; the compiler reads it from its start.
 /// @param progress   called every five seconds with the seconds since start.
 /// @return a sealed memfd that holds the image: nobody can change it any more.
@@ -43,13 +45,5 @@ Result<UniqueFd> make_memory_file(const char* name);
 
 /// Makes a memory file unchangeable.
 Status seal_memory_file(int fd);
-
-/// Exit statuses of `wasmctl compile`, by which it tells why it failed.
-enum CompilerExit : int {
-  kCompilerInvalid = 1,
-  kCompilerUsage = 2,
-  kCompilerIo = 3,
-  kCompilerResources = 4,
-};
 
 }  // namespace wasmrt
