@@ -70,19 +70,21 @@ else()
     ${wasmtime_crate}/Cargo.toml ${wasmtime_crate}/Cargo.lock ${wasmtime_crate}/src/lib.rs
     ${CMAKE_CURRENT_LIST_DIR}/BuildWasmtime.cmake)
 
-  add_custom_command(
-    OUTPUT ${wasmtime_prefix}/lib/libwasmtime.a
-    COMMAND ${CMAKE_COMMAND} -D CRATE=${wasmtime_crate} -D PREFIX=${wasmtime_prefix}
-      -D CARGO=${wasmtime_cargo} -D RUSTC=${wasmtime_rustc}
-      -P ${CMAKE_CURRENT_LIST_DIR}/BuildWasmtime.cmake
-    COMMENT "Wasmtime ${WASMTIME_VERSION}: building it once for this machine (4 to 10 minutes on 2 cores)"
-    USES_TERMINAL VERBATIM)
-  add_custom_target(wasmtime_build DEPENDS ${wasmtime_prefix}/lib/libwasmtime.a)
-  add_dependencies(wasmtime wasmtime_build)
+  if(NOT EXISTS ${wasmtime_prefix}/lib/libwasmtime.a)
+    add_custom_command(
+      OUTPUT ${wasmtime_prefix}/lib/libwasmtime.a
+      COMMAND ${CMAKE_COMMAND} -D CRATE=${wasmtime_crate} -D PREFIX=${wasmtime_prefix}
+        -D CARGO=${wasmtime_cargo} -D RUSTC=${wasmtime_rustc}
+        -P ${CMAKE_CURRENT_LIST_DIR}/BuildWasmtime.cmake
+      COMMENT "Wasmtime ${WASMTIME_VERSION}: building it once for this machine (4 to 10 minutes on 2 cores)"
+      USES_TERMINAL VERBATIM)
+    add_custom_target(wasmtime_build DEPENDS ${wasmtime_prefix}/lib/libwasmtime.a)
+    add_dependencies(wasmtime wasmtime_build)
+  endif()
   file(MAKE_DIRECTORY ${wasmtime_prefix}/include)
   set_target_properties(wasmtime PROPERTIES
     IMPORTED_LOCATION ${wasmtime_prefix}/lib/libwasmtime.a
-    INTERFACE_SYSTEM_INCLUDE_DIRECTORIES ${wasmtime_prefix}/include)
+    INTERFACE_INCLUDE_DIRECTORIES ${wasmtime_prefix}/include)
 endif()
 
 set_property(TARGET wasmtime PROPERTY INTERFACE_LINK_LIBRARIES "m;dl;pthread")
