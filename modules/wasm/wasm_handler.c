@@ -47,10 +47,22 @@ static const struct {
     { HTTP_BAD_GATEWAY, APLOG_ERR, "output-limit", APLOGNO(10540),
       "wrote too much", " (see WasmOutputLimit)" },
     { OK, APLOG_INFO, "aborted", APLOGNO(10541),
-      "was stopped because nobody waits for it", "" },
+      "was stopped", "" },
     { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "failed", APLOGNO(10542),
       "could not be started", "" }
 };
+
+/* A guest without proper headers ends in one way or another; what matters is
+ * that its response could not be used. */
+static const char *outcome_name(const wasm_io *io, const wasmrt_result *result)
+{
+    if (io->out_status == HTTP_BAD_GATEWAY
+        || (io->phase == WASM_IO_HEADERS
+            && result->outcome == WASMRT_EXITED)) {
+        return "bad-headers";
+    }
+    return outcomes[result->outcome].name;
+}
 
 /* For access logs. */
 static void note_result(request_rec *r, const char *outcome,
@@ -133,13 +145,12 @@ static int finish_run(wasm_io *io, const wasmrt_result *result)
     if (result->outcome == WASMRT_EXITED) {
         return finish_exited(io, result);
     }
-    if (result->outcome == WASMRT_ABORTED) {
-        if (io->in_status != OK) {
-            return fail(io, io->in_status);
-        }
-        if (io->out_status == HTTP_BAD_GATEWAY) {
-            return fail(io, HTTP_BAD_GATEWAY);
-        }
+    /* Streams that stopped the guest have said why. */
+    if (result->outcome == WASMRT_ABORTED && io->in_status != OK) {
+        return fail(io, io->in_status);
+    }
+    if (result->outcome == WASMRT_ABORTED && io->out_status != OK) {
+        return fail(io, io->out_status);
     }
     ap_log_rerror(APLOG_MARK, outcomes[result->outcome].level, 0, io->r,
                   "%smodule %s %s: %s%s%s%s",
@@ -214,6 +225,6 @@ int wasm_handler(request_rec *r)
         apr_table_setn(r->err_headers_out, "Retry-After", "1");
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    note_result(r, outcomes[result.outcome].name, &result);
+    note_result(r, outcome_name(io, &result), &result);
     return finish_run(io, &result);
 }

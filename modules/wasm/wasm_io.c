@@ -180,8 +180,8 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
         || io->in_status == HTTP_BAD_REQUEST) {
         r->connection->keepalive = AP_CONN_CLOSE;
     }
-    ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r, APLOGNO(10530)
-                  "cannot read the request body for module %s", io->path);
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, rv == AP_FILTER_ERROR ? 0 : rv, r,
+                  APLOGNO(10530) "cannot read the request body for module %s", io->path);
     return -1;
 }
 
@@ -377,6 +377,16 @@ static int io_aborted(void *baton)
     return 0;
 }
 
+/* @return 1 if some of the request's body may not have been read. */
+static int is_body_left(const wasm_io *io)
+{
+    const request_rec *r = io->r;
+
+    return !r->main && !io->in_eos
+           && (apr_table_get(r->headers_in, "Content-Length")
+               || apr_table_get(r->headers_in, "Transfer-Encoding"));
+}
+
 void wasm_io_reset(wasm_io *io)
 {
     request_rec *r = io->r;
@@ -390,6 +400,11 @@ void wasm_io_reset(wasm_io *io)
         r->status = HTTP_OK;
         r->status_line = NULL;
     }
+    /* Else the server would wait for the rest of the body before it sends
+     * its answer to a run that may just have failed because of that wait. */
+    if (is_body_left(io)) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
 }
 
 /* A client that still sends a body, which nobody has read, may wait for the
@@ -398,9 +413,7 @@ static void flush_early_response(wasm_io *io)
 {
     conn_rec *c = io->r->connection;
 
-    if (!io->r->main && (!io->body || !io->in_eos)
-        && (apr_table_get(io->r->headers_in, "Content-Length")
-            || apr_table_get(io->r->headers_in, "Transfer-Encoding"))) {
+    if (is_body_left(io)) {
         APR_BRIGADE_INSERT_TAIL(io->out,
                                 apr_bucket_flush_create(c->bucket_alloc));
         ap_pass_brigade(c->output_filters, io->out);
@@ -444,7 +457,9 @@ int wasm_io_break(wasm_io *io)
         r->main->no_cache = 1;
     }
     c->keepalive = AP_CONN_CLOSE;
-    if (!io->broken) {
+    /* What has been written so far still goes out, by itself: filters may
+     * drop data that comes together with the error. */
+    if (!io->broken && (!io->pending || pass_flush(io) == 0)) {
         APR_BRIGADE_INSERT_TAIL(io->out,
                                 ap_bucket_error_create(HTTP_BAD_GATEWAY, NULL,
                                                        r->pool,
