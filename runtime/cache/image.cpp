@@ -95,7 +95,8 @@ bool first_complaint(const std::string& directory) {
 /// One call of Image::prepare().
 class Preparation {
  public:
-  Preparation(const wasmrt_cache_config& config, const std::string& path) : config_(config) {
+  Preparation(const wasmrt_cache_config& config, const std::string& path)
+      : config_(config), name_(printable(path)) {
     image_.path_ = path;
     image_.layout_ = config.layout;
     if (config_.compiler_memory == 0) config_.compiler_memory = kDefaultCompilerMemory;
@@ -256,7 +257,7 @@ class Preparation {
 
   wasmrt_cache_config config_;
   Image image_;
-  std::string name_ = printable(image_.path_);
+  std::string name_;
   std::optional<Store> store_;
 };
 
