@@ -337,6 +337,7 @@ TEST_P(WalkTest, NothingEscapesWhileTheTreeIsSwapped) {
   });
   constexpr int kRounds = 100'000;
   int reached = 0;
+  int escaped = 0;
   for (int i = 0; i < kRounds; ++i) {
     static constexpr const char* kPaths[] = {"swing/name",          "dir/sub/../../a/name",
                                              "a/dir/sub/../../name", "dir/../swing/name",
@@ -344,7 +345,7 @@ TEST_P(WalkTest, NothingEscapesWhileTheTreeIsSwapped) {
     UniqueFd opened;
     if (i % 8 == 7) {
       GuestPath path;
-      ASSERT_EQ(path.assign("swing/made"), Errno::kSuccess);
+      (void)path.assign("swing/made");
       PathParent parent;
       if (parent.resolve(GetParam(), root_.get(), path) == Errno::kSuccess) {
         (void)mkdirat(parent.fd(), parent.name(), 0700);
@@ -360,11 +361,14 @@ TEST_P(WalkTest, NothingEscapesWhileTheTreeIsSwapped) {
     ++reached;
     char buffer[16];
     const ssize_t count = pread(opened.get(), buffer, sizeof(buffer), 0);
-    ASSERT_EQ(std::string_view(buffer, static_cast<size_t>(std::max<ssize_t>(count, 0))), "inside");
+    if (std::string_view(buffer, static_cast<size_t>(std::max<ssize_t>(count, 0))) != "inside") {
+      ++escaped;
+    }
   }
   done = true;
   swapper.join();
   EXPECT_GT(reached, 0);
+  EXPECT_EQ(escaped, 0);
   EXPECT_FALSE(outside_.exists("outside/made"));
 }
 
