@@ -49,8 +49,8 @@ constexpr bool kLimitAddressSpace = false;
 constexpr bool kLimitAddressSpace = true;
 #endif
 
-/// Everything the child needs, made before it exists: between its start and
-/// exec it may only make system calls.
+/// Everything the processes need, made before they exist: between their start
+/// and exec they may only make system calls.
 struct ChildPlan {
   const char* program;
   char* const* arguments;
@@ -58,7 +58,8 @@ struct ChildPlan {
   int module_fd;
   int image_fd;
   int message_fd;
-  pid_t parent;
+  int status_fd;
+  pid_t server;
   rlimit address_space;
   rlimit processor_time;
   rlimit file_size;
@@ -71,6 +72,10 @@ struct ChildFailure {
   int error;
 };
 constexpr int kNotStarted = 126;
+
+/// Where the watcher and, until it becomes the compiler, its child have
+/// plan.status_fd.
+constexpr int kStatusFd = 3;
 
 /// Lowers a limit; one that is lower already stays.
 int limit_to(__rlimit_resource_t resource, const rlimit& wanted) {
@@ -100,21 +105,13 @@ int close_from(unsigned first) {
   _exit(kNotStarted);
 }
 
-/// The child. Only async-signal-safe calls: other threads of the parent may
-/// have held any lock when it was made.
-[[noreturn]] void become_compiler(const ChildPlan& plan) {
-  for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
-    signal(signal_number, SIG_DFL);
-  }
-  // They may have the very numbers they shall be moved to.
-  std::array<int, 3> fds = {plan.module_fd, plan.image_fd, plan.message_fd};
-  for (int& fd : fds) {
-    fd = fcntl(fd, F_DUPFD, 3);
-    if (fd < 0) give_up(plan.message_fd, "duplicate a descriptor");
-  }
-  for (size_t i = 0; i < fds.size(); ++i) dup2(fds[i], static_cast<int>(i));
-  close_from(fds.size());
+/// Ends this process when its parent ends; `parent` may be gone already.
+void die_with(pid_t parent, int message_fd) {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up(message_fd, "bind it to its parent");
+  if (getppid() != parent) _exit(kNotStarted);
+}
 
+[[noreturn]] void become_compiler(const ChildPlan& plan, pid_t watcher) {
   static constexpr rlimit kNone = {0, 0};
   if ((kLimitAddressSpace && limit_to(RLIMIT_AS, plan.address_space) != 0) ||
       limit_to(RLIMIT_CPU, plan.processor_time) != 0 ||
@@ -122,9 +119,9 @@ int close_from(unsigned first) {
     give_up(STDERR_FILENO, "set its limits");
   }
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) give_up(STDERR_FILENO, "forbid new privileges");
-  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) give_up(STDERR_FILENO, "bind it to its parent");
-  if (getppid() != plan.parent) _exit(kNotStarted);
+  die_with(watcher, STDERR_FILENO);
   if (chdir("/") != 0) give_up(STDERR_FILENO, "change to /");
+  close(kStatusFd);
 
   sigset_t all;
   sigfillset(&all);
@@ -133,15 +130,46 @@ int close_from(unsigned first) {
   give_up(STDERR_FILENO, "start it");
 }
 
-struct Child {
+/// The server's child: starts the compiler and writes its wait status to
+/// plan.status_fd. Only async-signal-safe calls, here and in what it calls:
+/// other threads of the server may have held any lock when it was made.
+[[noreturn]] void become_watcher(const ChildPlan& plan) {
+  for (int signal_number = 1; signal_number < NSIG; ++signal_number) {
+    signal(signal_number, SIG_DFL);
+  }
+  die_with(plan.server, plan.message_fd);
+  // They may have the very numbers they shall be moved to.
+  std::array<int, 4> fds = {plan.module_fd, plan.image_fd, plan.message_fd, plan.status_fd};
+  for (int& fd : fds) {
+    fd = fcntl(fd, F_DUPFD, static_cast<int>(fds.size()));
+    if (fd < 0) give_up(plan.message_fd, "duplicate a descriptor");
+  }
+  for (size_t i = 0; i < fds.size(); ++i) dup2(fds[i], static_cast<int>(i));
+  close_from(fds.size());
+
+  const pid_t self = getpid();
+  const long pid = syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  if (pid == 0) become_compiler(plan, self);
+  if (pid < 0) give_up(STDERR_FILENO, "make a process");
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; ++fd) close(fd);
+  int status = 0;
+  while (waitpid(static_cast<pid_t>(pid), &status, 0) < 0) {
+    if (errno != EINTR) _exit(kNotStarted);
+  }
+  [[maybe_unused]] const ssize_t written = write(kStatusFd, &status, sizeof status);
+  _exit(0);
+}
+
+struct Watcher {
   pid_t pid = -1;
   UniqueFd pidfd;  ///< not valid on kernels before 5.2
 };
 
-/// Like fork, but the child has no exit signal: the server's handler of
-/// SIGCHLD does not see it, its waiting for "any child" does not take it, and
-/// it waits to be reaped even where SIGCHLD is ignored.
-Result<Child> spawn(const ChildPlan& plan) {
+/// Starts a process without an exit signal: the server's handler of SIGCHLD
+/// does not see its end, the server's waiting for "any child" does not take
+/// it, and it stays to be reaped even where SIGCHLD is ignored. A process loses
+/// this when it calls exec, which is why the compiler is a child of this one.
+Result<Watcher> start_watcher(const ChildPlan& plan) {
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -149,14 +177,14 @@ Result<Child> spawn(const ChildPlan& plan) {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int pidfd = -1;
   const long pid = syscall(SYS_clone, CLONE_PIDFD, nullptr, &pidfd, nullptr, nullptr);
-  if (pid == 0) become_compiler(plan);
+  if (pid == 0) become_watcher(plan);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) return Status::resources(errno_text("no process for the compiler", error));
-  Child child;
-  child.pid = static_cast<pid_t>(pid);
-  child.pidfd.reset(pidfd);
-  return child;
+  Watcher watcher;
+  watcher.pid = static_cast<pid_t>(pid);
+  watcher.pidfd.reset(pidfd);
+  return watcher;
 }
 
 Result<std::array<UniqueFd, 2>> make_pipe() {
@@ -236,17 +264,26 @@ Status explain_end(int wait_status, const CompilerJob& job, const std::string& r
                     std::to_string(exit_status) + appendix);
 }
 
-/// Waits for the child's end, collects what it says, and keeps its time.
+/// The server's side: waits for the compiler's end, collects what it says, and
+/// keeps its time. Whoever destroys it earlier ends the compiler.
 class Supervisor {
  public:
-  Supervisor(const CompilerJob& job, Child child, UniqueFd message_fd)
-      : job_(job), child_(std::move(child)), message_fd_(std::move(message_fd)) {
+  Supervisor(const CompilerJob& job, Watcher watcher, UniqueFd message_fd, UniqueFd status_fd)
+      : job_(job),
+        watcher_(std::move(watcher)),
+        message_fd_(std::move(message_fd)),
+        status_fd_(std::move(status_fd)) {
     fcntl(message_fd_.get(), F_SETFL, O_NONBLOCK);
+    fcntl(status_fd_.get(), F_SETFL, O_NONBLOCK);
   }
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
   ~Supervisor() {
-    if (!reaped_) end_now();
+    if (reaped_) return;
+    // The compiler dies with its watcher.
+    kill(watcher_.pid, SIGKILL);
+    while (waitpid(watcher_.pid, nullptr, __WALL) < 0 && errno == EINTR) {
+    }
   }
 
   Status wait(const std::function<void(unsigned)>& progress) {
@@ -256,7 +293,6 @@ class Supervisor {
     while (!has_ended()) {
       const Clock::time_point now = Clock::now();
       if (now >= deadline) {
-        end_now();
         return Status::resources("the compiler took longer than the " +
                                  std::to_string(job_.seconds) + " s it may take");
       }
@@ -267,35 +303,28 @@ class Supervisor {
       pause_until(std::min(deadline, next_progress));
     }
     drain(message_fd_.get(), message_);
-    if (wait_status_ != 0) return explain_end(wait_status_, job_, message_);
-    return Status::ok();
+    int status = 0;
+    if (read(status_fd_.get(), &status, sizeof status) != sizeof status) status = watcher_status_;
+    return status == 0 ? Status::ok() : explain_end(status, job_, message_);
   }
 
  private:
   bool has_ended() {
     pid_t got;
     do {
-      got = waitpid(child_.pid, &wait_status_, __WALL | WNOHANG);
+      got = waitpid(watcher_.pid, &watcher_status_, __WALL | WNOHANG);
     } while (got < 0 && errno == EINTR);
     if (got == 0) return false;
-    // Nobody else can have reaped it; if waiting fails all the same, its end
-    // is unknown and must not count as success.
-    if (got < 0) wait_status_ = 0xff00;
+    // Its end must not count as success where it is unknown.
+    if (got < 0 || watcher_status_ == 0) watcher_status_ = SIGKILL;
     reaped_ = true;
     return true;
   }
 
-  void end_now() {
-    kill(child_.pid, SIGKILL);
-    while (waitpid(child_.pid, &wait_status_, __WALL) < 0 && errno == EINTR) {
-    }
-    reaped_ = true;
-  }
-
   void pause_until(Clock::time_point time) {
     auto left = std::chrono::ceil<milliseconds>(time - Clock::now());
-    if (!child_.pidfd.valid()) left = std::min(left, kPollEvery);
-    pollfd fds[2] = {{child_.pidfd.get(), POLLIN, 0}, {message_fd_.get(), POLLIN, 0}};
+    if (!watcher_.pidfd.valid()) left = std::min(left, kPollEvery);
+    pollfd fds[2] = {{watcher_.pidfd.get(), POLLIN, 0}, {message_fd_.get(), POLLIN, 0}};
     const int ready = poll(fds, 2, static_cast<int>(std::max(left.count(), milliseconds::rep{0})));
     if (ready > 0 && fds[1].revents != 0 && !drain(message_fd_.get(), message_)) {
       message_fd_.reset();
@@ -303,10 +332,12 @@ class Supervisor {
   }
 
   const CompilerJob& job_;
-  Child child_;
+  Watcher watcher_;
   UniqueFd message_fd_;
+  UniqueFd status_fd_;
   std::string message_;
-  int wait_status_ = 0;
+  /// Wait status of the watcher, for where it could not report the compiler's.
+  int watcher_status_ = 0;
   bool reaped_ = false;
 };
 
@@ -366,6 +397,8 @@ Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
   if (!image.is_ok()) return image;
   Result<std::array<UniqueFd, 2>> message_pipe = make_pipe();
   if (!message_pipe.is_ok()) return message_pipe.status();
+  Result<std::array<UniqueFd, 2>> status_pipe = make_pipe();
+  if (!status_pipe.is_ok()) return status_pipe.status();
   if (lseek(module_fd, 0, SEEK_SET) != 0) {
     return Status::io(errno_text("the module cannot be read", errno));
   }
@@ -390,7 +423,8 @@ Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
   plan.module_fd = module_fd;
   plan.image_fd = image.value().get();
   plan.message_fd = message_pipe.value()[1].get();
-  plan.parent = getpid();
+  plan.status_fd = status_pipe.value()[1].get();
+  plan.server = getpid();
   plan.address_space = {job.memory_bytes, job.memory_bytes};
   // Wall time is what counts; this ends a compiler that nobody watches.
   const rlim_t processor_seconds =
@@ -398,11 +432,12 @@ Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
   plan.processor_time = {processor_seconds, processor_seconds + 1};
   plan.file_size = {kMaxImageBytes, kMaxImageBytes};
 
-  Result<Child> child = spawn(plan);
-  if (!child.is_ok()) return child.status();
+  Result<Watcher> watcher = start_watcher(plan);
+  if (!watcher.is_ok()) return watcher.status();
   message_pipe.value()[1].reset();
-  Supervisor supervisor(job, child.take(), std::move(message_pipe.value()[0]));
-
+  status_pipe.value()[1].reset();
+  Supervisor supervisor(job, watcher.take(), std::move(message_pipe.value()[0]),
+                        std::move(status_pipe.value()[0]));
   if (Status status = supervisor.wait(progress); !status.is_ok()) return status;
   // Sealed first: whoever still holds the descriptor can change nothing of
   // what is looked at afterwards.

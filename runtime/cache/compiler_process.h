@@ -26,8 +26,8 @@ struct CompilerJob {
 /// Runs the compiler in a process of its own: no descriptor but the module,
 /// the image and a pipe for its message; limits on its memory, time and
 /// output; gone when this process goes. Safe in a process with threads and
-/// with any handling of SIGCHLD: the child is one that neither announces its
-/// end by a signal nor can be reaped by a wait for any child.
+/// with any handling of SIGCHLD: nothing else in this process can notice or
+/// reap the compiler.
 ///
 /// `wasmctl compile` says by its exit status, a wasmrt_status, why it failed.
 ///

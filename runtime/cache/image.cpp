@@ -26,9 +26,12 @@ constexpr uint32_t kDefaultCompilerSeconds = 300;
 /// How much longer than a compilation to wait for another process's one.
 constexpr std::chrono::seconds kLockGrace{10};
 
-std::string megabytes(uint64_t bytes) {
+/// For people.
+std::string size_text(uint64_t bytes) {
   char text[32];
-  if (bytes < 100'000) {
+  if (bytes < 1000) {
+    std::snprintf(text, sizeof text, "%u bytes", static_cast<unsigned>(bytes));
+  } else if (bytes < 100'000) {
     std::snprintf(text, sizeof text, "%.1f kB", static_cast<double>(bytes) / 1e3);
   } else {
     std::snprintf(text, sizeof text, "%.1f MB", static_cast<double>(bytes) / 1e6);
@@ -216,7 +219,7 @@ class Preparation {
     job.gid = config_.compiler_gid;
     job.memory_bytes = config_.compiler_memory;
     job.seconds = config_.compiler_seconds;
-    say(WASMRT_LOG_NOTICE, "compiling " + name_ + " (" + megabytes(image_.module_bytes_) + ")");
+    say(WASMRT_LOG_NOTICE, "compiling " + name_ + " (" + size_text(image_.module_bytes_) + ")");
     const auto start = std::chrono::steady_clock::now();
     Result<UniqueFd> compiled = run_compiler(job, module, [&](unsigned seconds) {
       say(WASMRT_LOG_NOTICE, "still compiling " + name_ + ", " + std::to_string(seconds) + " s");
@@ -230,7 +233,7 @@ class Preparation {
     image_.image_bytes_ = bytes.value();
     char text[64];
     std::snprintf(text, sizeof text, " in %.1f s (%s of code)", image_.compile_seconds_,
-                  megabytes(bytes.value()).c_str());
+                  size_text(bytes.value()).c_str());
     say(WASMRT_LOG_NOTICE, "compiled " + name_ + text);
     return Status::ok();
   }
