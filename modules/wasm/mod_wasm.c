@@ -19,6 +19,11 @@
  * fresh, sandboxed instance.
  */
 
+#include "httpd.h"
+#include "http_config.h"
+#include "ap_mmn.h"
+#include "mpm_common.h"
+
 #include "mod_wasm.h"
 
 static void wasm_register_hooks(apr_pool_t *p)
@@ -27,6 +32,9 @@ static void wasm_register_hooks(apr_pool_t *p)
     ap_hook_check_config(wasm_config_check, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(wasm_child_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(wasm_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+#if AP_MODULE_MAGIC_AT_LEAST(20120211, 110)
+    ap_hook_child_stopping(wasm_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+#endif
     ap_hook_handler(wasm_handler, NULL, NULL, APR_HOOK_MIDDLE);
 }
 

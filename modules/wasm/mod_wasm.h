@@ -111,6 +111,9 @@ int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 /** @return what the last reading of the configuration gave. */
 wasm_setup *wasm_config_setup(void);
 
+/** @return what the library says about a file, without the file's name. */
+const char *wasm_config_reason(const char *path, const wasmrt_error *error);
+
 /**
  * Gives the name under which a guest sees a file of the host.
  *
@@ -126,6 +129,13 @@ const char *wasm_config_guest_path(apr_pool_t *pool, const wasm_dir_conf *conf,
 int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                            apr_pool_t *ptemp, server_rec *s);
 void wasm_child_init(apr_pool_t *pchild, server_rec *s);
+
+/** Hook: the child is about to end; unless it does so gracefully, guests are
+ *  to end with it. */
+void wasm_child_stopping(apr_pool_t *pchild, int graceful);
+
+/** @return 1 from then on. */
+int wasm_child_is_stopping(void);
 
 /** A command, held for one request. */
 typedef struct wasm_run {

@@ -74,6 +74,7 @@ typedef struct wasm_child {
     server_rec *server;
     const wasm_setup *setup;
     apr_uint32_t requests;           /* that use anything in here, atomic */
+    apr_uint32_t stopping;           /* their guests are to end, atomic */
 
     apr_thread_mutex_t *engine_mutex;
     int engine_tried;
@@ -368,12 +369,13 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
         if (ap_state_query(AP_SQ_CONFIG_GEN) <= 1) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
                          APLOGNO(10517) "WasmModule %s: %s", file->path,
-                         error.message);
+                         wasm_config_reason(file->path, &error));
             return HTTP_INTERNAL_SERVER_ERROR;
         }
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, APLOGNO(10518)
                      "WasmModule %s: %s; its routes answer 500 until the next "
-                     "restart", file->path, error.message);
+                     "restart", file->path,
+                     wasm_config_reason(file->path, &error));
     }
     return OK;
 }
@@ -433,7 +435,7 @@ static void load_modules(wasm_child *self)
             self->modules[i] = NULL;
             ap_log_error(APLOG_MARK, APLOG_ERR, 0, self->server, APLOGNO(10519)
                          "cannot load WasmModule %s: %s", file->path,
-                         error.message);
+                         wasm_config_reason(file->path, &error));
         }
     }
 }
@@ -513,6 +515,18 @@ void wasm_child_init(apr_pool_t *pchild, server_rec *s)
     }
 }
 
+void wasm_child_stopping(apr_pool_t *pchild, int graceful)
+{
+    if (child && !graceful) {
+        apr_atomic_set32(&child->stopping, 1);
+    }
+}
+
+int wasm_child_is_stopping(void)
+{
+    return child && apr_atomic_read32(&child->stopping);
+}
+
 /* ------------------------------------------------------------------------ */
 /* Commands                                                                 */
 
@@ -574,7 +588,7 @@ static wasmrt_command *create_command(request_rec *r, const wasm_dir_conf *conf,
         != WASMRT_OK) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10522)
                       "cannot run module %s as it is configured: %s", path,
-                      error.message);
+                      wasm_config_reason(path, &error));
         return NULL;
     }
     return command;
@@ -772,7 +786,8 @@ static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
     }
     else {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10526)
-                      "cannot run %s: %s", r->filename, entry->error.message);
+                      "cannot run %s: %s", r->filename,
+                      wasm_config_reason(r->filename, &entry->error));
     }
     if (!kept) {
         release_module(&entry->module);

@@ -41,6 +41,17 @@ wasm_setup *wasm_config_setup(void)
     return setup;
 }
 
+const char *wasm_config_reason(const char *path, const wasmrt_error *error)
+{
+    apr_size_t length = strlen(path);
+
+    if (!strncmp(error->message, path, length)
+        && !strncmp(error->message + length, ": ", 2)) {
+        return error->message + length + 2;
+    }
+    return error->message;
+}
+
 /* The server reads its configuration twice when it starts, and the first
  * reading is the one whose errors the administrator sees, and the only one of
  * `httpd -t`. What looks at files need not be done again in the second. */
@@ -401,7 +412,7 @@ static const char *set_module(cmd_parms *cmd, void *confv, const char *arg)
          * has been read, by wasm_config_check(). */
         status = wasmrt_check_file(path, NULL, &error);
         if (status != WASMRT_OK && status != WASMRT_NOT_FOUND) {
-            return complain(cmd, path, error.message);
+            return complain(cmd, path, wasm_config_reason(path, &error));
         }
     }
     conf->module = register_file(path);
@@ -717,17 +728,18 @@ int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     }
     for (i = 0; i < setup->guests->nelts; i++) {
         const wasm_guest *guest = &APR_ARRAY_IDX(setup->guests, i, wasm_guest);
+        const char *path = guest->conf->module->path;
         wasmrt_error error;
 
         if (is_checked(i)) {
             continue;
         }
-        if (wasmrt_check_file(guest->conf->module->path,
-                              guest->conf->entry_point, &error) != WASMRT_OK) {
+        if (wasmrt_check_file(path, guest->conf->entry_point, &error)
+            != WASMRT_OK) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
                          APLOGNO(10509) "WasmModule %s on line %d of %s: %s",
-                         guest->conf->module->path, guest->config_line,
-                         guest->config_file, error.message);
+                         path, guest->config_line, guest->config_file,
+                         wasm_config_reason(path, &error));
             result = HTTP_INTERNAL_SERVER_ERROR;
         }
     }

@@ -371,6 +371,10 @@ static int io_aborted(void *baton)
         io->broken = 1;
         return 1;
     }
+    if (wasm_child_is_stopping()) {
+        io->out_status = HTTP_SERVICE_UNAVAILABLE;
+        return 1;
+    }
     if (io->phase == WASM_IO_BODY && (io->pending || io->unflushed)) {
         return pass_flush(io) != 0;
     }
