@@ -323,7 +323,8 @@ int exit_status_of(const std::string& name, const wasmrt_result& result, const S
     case WASMRT_OUT_OF_MEMORY:
       complain(name + ": " + result.message);
       print_backtrace(result.backtrace);
-      return kExitTrapped;
+      // A guest that ran out of memory may have noticed and chosen its status.
+      return result.exit_status != 0 ? result.exit_status & 0xff : kExitTrapped;
     case WASMRT_TIMED_OUT:
       complain(name + ": " + result.message);
       return kExitTimedOut;
