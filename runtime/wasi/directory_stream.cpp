@@ -30,11 +30,10 @@ T load(const char* from) {
   return value;
 }
 
-// The kernel's positions are not negative: the top bit keeps them apart from
-// 0, 1 and kStart.
-constexpr uint64_t kPositionBit = uint64_t{1} << 63;
-
-uint64_t cookie_of(int64_t position) { return static_cast<uint64_t>(position) ^ kPositionBit; }
+// The kernel's positions start with 0 and are not negative.
+uint64_t cookie_of(int64_t position) {
+  return static_cast<uint64_t>(position) + DirectoryStream::kStart;
+}
 
 FileType type_of(unsigned char type, int directory, const char* name) {
   switch (type) {
@@ -79,7 +78,7 @@ uint64_t DirectoryStream::record_next(size_t at) const {
 }
 
 Errno DirectoryStream::seek(uint64_t cookie) {
-  if (cookie != kStart) {
+  if (cookie != kStart && !past_end_) {
     if (cookie == before_) return Errno::kSuccess;
     // Mostly the caller goes back to an entry that did not fit into its buffer.
     uint64_t before = block_;
@@ -97,10 +96,11 @@ Errno DirectoryStream::seek(uint64_t cookie) {
       return Errno::kSuccess;
     }
   }
-  const off_t position = cookie == kStart ? 0 : static_cast<off_t>(cookie ^ kPositionBit);
-  if (lseek(fd_.get(), position, SEEK_SET) < 0) return errno_from_host(errno);
+  const auto position = static_cast<off_t>(cookie - kStart);
   at_ = used_ = 0;
   before_ = block_ = cookie;
+  past_end_ = position < 0 || lseek(fd_.get(), position, SEEK_SET) < 0;
+  if (past_end_ && position >= 0 && errno != EINVAL) return errno_from_host(errno);
   return Errno::kSuccess;
 }
 
@@ -117,8 +117,8 @@ Errno DirectoryStream::fill() {
 }
 
 Errno DirectoryStream::peek(Entry& entry, bool& at_end) {
-  at_end = false;
-  while (true) {
+  at_end = past_end_;
+  while (!past_end_) {
     if (at_ == used_) {
       const Errno filled = fill();
       if (filled != Errno::kSuccess) return filled;
@@ -139,6 +139,7 @@ Errno DirectoryStream::peek(Entry& entry, bool& at_end) {
     }
     advance();
   }
+  return Errno::kSuccess;
 }
 
 void DirectoryStream::advance() {

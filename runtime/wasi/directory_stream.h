@@ -32,7 +32,8 @@ class DirectoryStream {
   /// Reads `directory` through a descriptor of its own.
   Errno open(int directory);
 
-  /// Goes to the entry behind `cookie`. kStart looks at the directory anew.
+  /// Goes to the entry behind `cookie`; what is no position is taken as past
+  /// the end. kStart looks at the directory anew.
   Errno seek(uint64_t cookie);
 
   /// The entry at the position, without moving on; "." and ".." are left out.
@@ -52,6 +53,7 @@ class DirectoryStream {
   uint64_t block_ = kStart;   ///< cookie before the first record of buffer_
   size_t at_ = 0;
   size_t used_ = 0;
+  bool past_end_ = false;
   std::array<char, 16384> buffer_;
 };
 
