@@ -15,6 +15,7 @@
 #include "engine/compiler.h"
 #include "engine/engine.h"
 #include "engine/module.h"
+#include "engine/pre_initialize.h"
 #include "support/abi.h"
 #include "version.h"
 
@@ -82,6 +83,16 @@ wasmrt_status wasmrt_compile(int module_fd, wasmrt_layout layout, int image_fd,
       wasmrt::compile(wasm.value(), layout,
                       [image_fd](std::span<const uint8_t> image) { return write_all(image_fd, image); }),
       error);
+}
+
+wasmrt_status wasmrt_pre_initialize(int module_fd, const wasmrt_command_config* command,
+                                    int output_fd, wasmrt_error* error) {
+  Result<std::vector<uint8_t>> wasm = read_all(module_fd);
+  if (!wasm.is_ok()) return wasmrt::report(wasm.status(), error);
+  Result<std::vector<uint8_t>> started = wasmrt::pre_initialize(
+      wasm.value(), wasmrt::from_caller<wasmrt_command_config>(command));
+  if (!started.is_ok()) return wasmrt::report(started.status(), error);
+  return wasmrt::report(write_all(output_fd, started.value()), error);
 }
 
 int wasmrt_layout_fits(uint32_t max_instances) {

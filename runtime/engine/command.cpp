@@ -17,20 +17,13 @@ constexpr uint32_t kDefaultDescriptors = 256;
 
 }  // namespace
 
-Result<std::unique_ptr<Command>> Command::create(std::shared_ptr<Module> module,
-                                                 const wasmrt_command_config& config) {
-  std::unique_ptr<Command> command(new Command());
-  command->entry_point_ = config.entry_point == nullptr ? "_start" : config.entry_point;
-  if (Status status = module->check_entry_point(command->entry_point_); !status.is_ok()) {
-    return status;
-  }
-  command->module_ = std::move(module);
-
+Result<CommandData> CommandData::from(const wasmrt_command_config& config) {
+  CommandData data;
   if (config.arguments == nullptr || config.arguments[0] == nullptr) {
     return Status::invalid("a command needs at least argv[0]");
   }
   for (const char* const* argument = config.arguments; *argument != nullptr; ++argument) {
-    command->arguments_.append(*argument);
+    data.arguments.append(*argument);
   }
   for (const wasmrt_variable& variable : std::span(config.environment, config.environment_count)) {
     const std::string_view name(variable.name);
@@ -39,8 +32,8 @@ Result<std::unique_ptr<Command>> Command::create(std::shared_ptr<Module> module,
                              "\" is not a name for an environment variable: it must not be empty "
                              "nor hold an '='");
     }
-    command->environment_.append(std::string(name) + "=" + variable.value);
-    command->variable_names_.emplace_back(name);
+    data.environment.append(std::string(name) + "=" + variable.value);
+    data.variable_names.emplace_back(name);
   }
   for (const wasmrt_directory& directory : std::span(config.directories, config.directory_count)) {
     if (directory.host_path[0] != '/') {
@@ -51,21 +44,34 @@ Result<std::unique_ptr<Command>> Command::create(std::shared_ptr<Module> module,
       return Status::invalid("the host directory \"" + printable(directory.host_path) +
                              "\" has an empty name in the guest");
     }
-    command->preopens_.push_back(
-        {directory.guest_path, directory.host_path, directory.read_only != 0});
+    data.preopens.push_back({directory.guest_path, directory.host_path, directory.read_only != 0});
   }
 
-  wasmrt_limits& limits = command->limits_;
+  wasmrt_limits& limits = data.limits;
   limits = config.limits;
   if (limits.memory_bytes == 0) limits.memory_bytes = kDefaultMemoryBytes;
   limits.memory_bytes = std::min(limits.memory_bytes, kMaxMemoryBytes);
   if (limits.wall_ms == 0) limits.wall_ms = kDefaultWallMs;
   if (limits.max_descriptors == 0) limits.max_descriptors = kDefaultDescriptors;
+  return data;
+}
+
+Result<std::unique_ptr<Command>> Command::create(std::shared_ptr<Module> module,
+                                                 const wasmrt_command_config& config) {
+  std::unique_ptr<Command> command(new Command());
+  command->entry_point_ = config.entry_point == nullptr ? "_start" : config.entry_point;
+  if (Status status = module->check_entry_point(command->entry_point_); !status.is_ok()) {
+    return status;
+  }
+  command->module_ = std::move(module);
+  Result<CommandData> data = CommandData::from(config);
+  if (!data.is_ok()) return data.status();
+  command->data_ = data.take();
   return command;
 }
 
 bool Command::has_variable(std::string_view name) const {
-  return std::any_of(variable_names_.begin(), variable_names_.end(),
+  return std::any_of(data_.variable_names.begin(), data_.variable_names.end(),
                      [name](const std::string& configured) { return configured == name; });
 }
 

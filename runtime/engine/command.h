@@ -15,6 +15,17 @@ namespace wasmrt {
 
 class Module;
 
+/// A wasmrt_command_config, checked, copied, and with its defaults filled in.
+struct CommandData {
+  wasi::StringBlock arguments;
+  wasi::StringBlock environment;
+  std::vector<std::string> variable_names;
+  std::vector<wasi::Preopen> preopens;
+  wasmrt_limits limits{};
+
+  static Result<CommandData> from(const wasmrt_command_config& config);
+};
+
 /// A module with all that is the same for each of its runs. Immutable; shared
 /// by all threads.
 class Command {
@@ -33,11 +44,7 @@ class Command {
 
   std::shared_ptr<Module> module_;
   std::string entry_point_;
-  wasi::StringBlock arguments_;
-  wasi::StringBlock environment_;
-  std::vector<std::string> variable_names_;
-  std::vector<wasi::Preopen> preopens_;
-  wasmrt_limits limits_{};
+  CommandData data_;
 };
 
 }  // namespace wasmrt

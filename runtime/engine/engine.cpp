@@ -9,7 +9,6 @@
 #include "engine/engine_parts.h"
 #include "engine/host_call.h"
 #include "engine/settings.h"
-#include "wasi/table.h"
 
 namespace wasmrt {
 namespace {
@@ -51,32 +50,6 @@ void set_pool(wasm_config_t* config, uint32_t instances) {
   wasmtime_pooling_allocation_config_table_keep_resident_set(p, size_t{16} << 10);
   wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, instances);
   wasmtime_pooling_allocation_strategy_set(config, p);
-}
-
-/// Defines each function of the WASI table in the linker.
-Status define_host_functions(wasmtime_linker_t* linker) {
-  for (const wasi::HostFunction& function : wasi::host_functions()) {
-    wasm_valtype_vec_t parameters;
-    wasm_valtype_vec_new_uninitialized(&parameters, function.parameters.size());
-    for (size_t i = 0; i < function.parameters.size(); ++i) {
-      parameters.data[i] = wasm_valtype_new(
-          function.parameters[i] == wasi::ValueType::kI32 ? WASM_I32 : WASM_I64);
-    }
-    wasm_valtype_vec_t results;
-    if (function.has_result) {
-      wasm_valtype_t* i32 = wasm_valtype_new(WASM_I32);
-      wasm_valtype_vec_new(&results, 1, &i32);
-    } else {
-      wasm_valtype_vec_new_empty(&results);
-    }
-    const FuncTypeHandle type(wasm_functype_new(&parameters, &results));
-    const ErrorHandle error(wasmtime_linker_define_func_unchecked(
-        linker, function.module.data(), function.module.size(), function.name.data(),
-        function.name.size(), type.get(), host_call, const_cast<wasi::HostFunction*>(&function),
-        nullptr));
-    if (error) return Status::invalid(error_text(error.get()));
-  }
-  return Status::ok();
 }
 
 }  // namespace

@@ -89,4 +89,29 @@ wasm_trap_t* host_call(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t*
   return wasmtime_trap_new(kStop.data(), kStop.size());
 }
 
+Status define_host_functions(wasmtime_linker_t* linker) {
+  for (const wasi::HostFunction& function : wasi::host_functions()) {
+    wasm_valtype_vec_t parameters;
+    wasm_valtype_vec_new_uninitialized(&parameters, function.parameters.size());
+    for (size_t i = 0; i < function.parameters.size(); ++i) {
+      parameters.data[i] = wasm_valtype_new(
+          function.parameters[i] == wasi::ValueType::kI32 ? WASM_I32 : WASM_I64);
+    }
+    wasm_valtype_vec_t results;
+    if (function.has_result) {
+      wasm_valtype_t* i32 = wasm_valtype_new(WASM_I32);
+      wasm_valtype_vec_new(&results, 1, &i32);
+    } else {
+      wasm_valtype_vec_new_empty(&results);
+    }
+    const FuncTypeHandle type(wasm_functype_new(&parameters, &results));
+    const ErrorHandle error(wasmtime_linker_define_func_unchecked(
+        linker, function.module.data(), function.module.size(), function.name.data(),
+        function.name.size(), type.get(), host_call, const_cast<wasi::HostFunction*>(&function),
+        nullptr));
+    if (error) return Status::invalid(error_text(error.get()));
+  }
+  return Status::ok();
+}
+
 }  // namespace wasmrt

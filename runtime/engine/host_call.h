@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/wasmtime_handles.h"
+#include "support/status.h"
 #include "wasi/context.h"
 #include "wasm_runtime.h"
 
@@ -21,5 +22,8 @@ struct GuestState {
 /// The one callback behind all host functions; `env` is the wasi::HostFunction.
 wasm_trap_t* host_call(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t* values,
                        size_t value_count) noexcept;
+
+/// Defines each function of the WASI table in a linker.
+Status define_host_functions(wasmtime_linker_t* linker);
 
 }  // namespace wasmrt

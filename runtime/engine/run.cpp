@@ -344,8 +344,8 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
   thread_local wasi::StringBlock environment;
   constexpr size_t kKeptBytes = 64 << 10;
   if (environment.bytes.capacity() > kKeptBytes) environment.bytes = std::string();
-  environment.bytes.assign(environment_.bytes);
-  environment.count = environment_.count;
+  environment.bytes.assign(data_.environment.bytes);
+  environment.count = data_.environment.count;
   for (const wasmrt_variable& variable : variables) {
     const std::string_view name(variable.name);
     if (has_variable(name)) continue;
@@ -353,11 +353,11 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
     environment.append(variable.value);
   }
 
-  RunHost host(streams, baton, limits_, start_ns);
-  wasi::Context context({.arguments = &arguments_,
+  RunHost host(streams, baton, data_.limits, start_ns);
+  wasi::Context context({.arguments = &data_.arguments,
                          .environment = &environment,
-                         .preopens = preopens_,
-                         .max_descriptors = limits_.max_descriptors},
+                         .preopens = data_.preopens,
+                         .max_descriptors = data_.limits.max_descriptors},
                         host);
   GuestState guest{.wasi = &context};
   if (streams.trace != nullptr) {
@@ -367,7 +367,7 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
 
   const StoreHandle store(wasmtime_store_new(engine.engine.get(), &guest, nullptr));
   wasmtime_context_t* store_context = wasmtime_store_context(store.get());
-  wasmtime_store_limiter(store.get(), static_cast<int64_t>(limits_.memory_bytes), -1, -1, -1, -1);
+  wasmtime_store_limiter(store.get(), static_cast<int64_t>(data_.limits.memory_bytes), -1, -1, -1, -1);
   wasmtime_store_epoch_deadline_callback(store.get(), on_tick, &context, nullptr);
   wasmtime_context_set_epoch_deadline(store_context, 1);
 
@@ -403,13 +403,13 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
   result.output_bytes = host.output_bytes();
 
   if (context.stop() != Stop::kNone) {
-    report_stop(host, context, limits_, result);
+    report_stop(host, context, data_.limits, result);
     if (result.outcome == WASMRT_EXITED && result.exit_status != 0 && guest.has_memory &&
-        near_limit(result.memory_bytes, limits_.memory_bytes)) {
+        near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
       explain(result, WASMRT_OUT_OF_MEMORY,
               "exited with status " + std::to_string(result.exit_status) + " at " +
                   bytes_text(result.memory_bytes) + " of memory, whose limit is " +
-                  bytes_text(limits_.memory_bytes));
+                  bytes_text(data_.limits.memory_bytes));
     }
     return WASMRT_OK;
   }
@@ -423,7 +423,7 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
     const bool memory = text.find("memory minimum size") != std::string::npos;
     explain(result, memory ? WASMRT_OUT_OF_MEMORY : WASMRT_FAILED,
             memory ? "it needs more memory to start than the limit of " +
-                         bytes_text(limits_.memory_bytes) + ": " + text
+                         bytes_text(data_.limits.memory_bytes) + ": " + text
                    : "it could not be instantiated: " + text);
     return WASMRT_RESOURCES;
   }
@@ -432,10 +432,10 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
     explain(result, WASMRT_TRAPPED,
             "stack overflow: more than the limit of " + std::to_string(engine.stack_bytes >> 10) +
                 " KiB");
-  } else if (guest.has_memory && near_limit(result.memory_bytes, limits_.memory_bytes)) {
+  } else if (guest.has_memory && near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
     explain(result, WASMRT_OUT_OF_MEMORY,
             end.text() + " at " + bytes_text(result.memory_bytes) +
-                " of memory, whose limit is " + bytes_text(limits_.memory_bytes));
+                " of memory, whose limit is " + bytes_text(data_.limits.memory_bytes));
   } else {
     explain(result, WASMRT_TRAPPED, end.text());
   }

@@ -195,6 +195,31 @@ WASMRT_API wasmrt_status wasmrt_image_prepare(const wasmrt_cache_config *config,
                                               wasmrt_image **image,
                                               wasmrt_error *error);
 
+/** See below. */
+struct wasmrt_command_config;
+
+/**
+ * As wasmrt_image_prepare(), but the image is one that has started already:
+ * the module's init function was run once, in a process of its own, and what
+ * memory and globals held then is the data of the image. A run of it begins
+ * there (the Wizer convention; the entry point continues). The image fits
+ * commands with the same arguments and directories only.
+ *
+ * It is found again while the module, what `command` holds, and every file
+ * that the init function opened are unchanged.
+ *
+ * @param command      arguments, environment and directories of the init
+ *                     function, the memory it may use, and as entry point its
+ *                     name; NULL there means "wizer-initialize".
+ * @param max_age      seconds after which the image is made anew; 0: never.
+ * @return as wasmrt_image_prepare(); WASMRT_NOT_FOUND also if there is no such
+ *         function, WASMRT_INVALID also if it failed.
+ */
+WASMRT_API wasmrt_status wasmrt_start_image_prepare(
+    const wasmrt_cache_config *config, const char *path,
+    const struct wasmrt_command_config *command, uint32_t max_age,
+    wasmrt_image **image, wasmrt_error *error);
+
 /** What is known of an image. Strings live as long as the image. */
 typedef struct wasmrt_image_info {
     size_t size;              /**< sizeof(wasmrt_image_info), set by the caller */
@@ -222,6 +247,17 @@ WASMRT_API void wasmrt_image_describe(const wasmrt_image *image,
  */
 WASMRT_API wasmrt_status wasmrt_compile(int module_fd, wasmrt_layout layout,
                                         int image_fd, wasmrt_error *error);
+
+/**
+ * Makes a module that has started already: the work of `wasmctl image`. As
+ * wasmrt_compile(), it is for a process of its own. What is written is a
+ * module, not yet compiled.
+ *
+ * @param command  see wasmrt_start_image_prepare().
+ */
+WASMRT_API wasmrt_status wasmrt_pre_initialize(
+    int module_fd, const struct wasmrt_command_config *command, int output_fd,
+    wasmrt_error *error);
 
 /** Releases an image. Modules loaded from it stay valid. NULL is allowed. */
 WASMRT_API void wasmrt_image_release(wasmrt_image *image);

@@ -53,6 +53,8 @@ class FdTable {
 
   /// kMfile at the limit, kNomem.
   Errno insert(Descriptor descriptor, uint32_t& number);
+  /// Descriptors in use, streams and preopens among them.
+  [[nodiscard]] uint32_t open_count() const { return open_; }
   /// What insert() would say.
   [[nodiscard]] Errno room() const { return open_ < limit_ ? Errno::kSuccess : Errno::kMfile; }
   /// kBadf if the number is not in use.

@@ -56,6 +56,10 @@ class Host {
 
   /// Nanoseconds on CLOCK_MONOTONIC at which the run's wall time ends.
   virtual int64_t deadline_ns() const = 0;
+
+  /// The guest has opened a file or a directory by a path. `descriptor` is the
+  /// host's, still the guest's.
+  virtual void opened(int /*descriptor*/) {}
 };
 
 }  // namespace wasmrt::wasi

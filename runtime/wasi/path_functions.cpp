@@ -214,6 +214,7 @@ Errno path_open(Context& context, GuestMemory memory, uint32_t fd, uint32_t dirf
   if (opened != Errno::kSuccess) return opened;
   struct stat status;
   if (fstat(descriptor.fd.get(), &status) != 0) return errno_from_host(errno);
+  context.host().opened(descriptor.fd.get());
   descriptor.type = file_type(status.st_mode);
   descriptor.read_only = directory->read_only;
   if (descriptor.type == FileType::kDirectory) {
