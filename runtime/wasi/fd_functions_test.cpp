@@ -290,9 +290,9 @@ TEST_F(FdTest, SetTimes) {
   directory_.write("file", "content");
   const uint32_t file = guest_.must_open(kRoot, "file", 0, kReadWrite);
   using namespace fstflags;
-  ASSERT_EQ(guest_.call("fd_filestat_set_times", {file, 1'000'000'001, 2'000'000'002,
-                                                  kAtime | kMtime}),
-            Errno::kSuccess);
+  ASSERT_EQ(
+      guest_.call("fd_filestat_set_times", {file, 1'000'000'001, 2'000'000'002, kAtime | kMtime}),
+      Errno::kSuccess);
   EXPECT_EQ(filestat(file).atim, 1'000'000'001u);
   EXPECT_EQ(filestat(file).mtim, 2'000'000'002u);
   ASSERT_EQ(guest_.call("fd_filestat_set_times", {file, 5, 5, kMtime}), Errno::kSuccess);
@@ -439,9 +439,8 @@ class ReaddirTest : public FdTest {
     while (used - at >= sizeof(Dirent)) {
       const auto dirent = guest_.load<Dirent>(buffer + at);
       if (used - at - sizeof(Dirent) < dirent.d_namlen) break;
-      entries.push_back(
-          {dirent, guest_.text(buffer + at + static_cast<uint32_t>(sizeof(Dirent)),
-                               dirent.d_namlen)});
+      entries.push_back({dirent, guest_.text(buffer + at + static_cast<uint32_t>(sizeof(Dirent)),
+                                             dirent.d_namlen)});
       at += static_cast<uint32_t>(sizeof(Dirent)) + dirent.d_namlen;
     }
     return entries;
@@ -512,8 +511,7 @@ TEST_F(ReaddirTest, EveryBufferSizeGivesAllEntriesOnce) {
 
 TEST_F(ReaddirTest, PreopensCanBeRead) {
   directory_.write("file", "");
-  EXPECT_EQ(names(read_all(kReadOnlyRoot, 1000)),
-            (std::multiset<std::string>{".", "..", "file"}));
+  EXPECT_EQ(names(read_all(kReadOnlyRoot, 1000)), (std::multiset<std::string>{".", "..", "file"}));
 }
 
 TEST_F(ReaddirTest, StartingAnewSeesWhatIsNew) {

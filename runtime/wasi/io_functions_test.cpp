@@ -197,8 +197,7 @@ TEST_F(IoTest, PositionedCallsCheckTheOffset) {
 
 TEST_F(IoTest, AppendsWhereverThePositionIs) {
   directory_.write("file", "start");
-  const uint32_t file =
-      guest_.must_open(kRoot, "file", 0, kReadWrite, fdflags::kAppend);
+  const uint32_t file = guest_.must_open(kRoot, "file", 0, kReadWrite, fdflags::kAppend);
   EXPECT_EQ(guest_.write(file, "-one"), Errno::kSuccess);
   const uint32_t position = guest_.allocate(8);
   ASSERT_EQ(guest_.call("fd_seek", {file, 0, 0, position}), Errno::kSuccess);

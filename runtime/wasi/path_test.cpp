@@ -185,10 +185,9 @@ TEST_P(WalkTest, LinksOutAreRefused) {
   outside_.make_link("..", "root/parent");
   outside_.make_link("relative", "root/chain");
   outside_.make_link(outside_.path("root/file"), "root/absolute_inside");
-  for (const char* path :
-       {"relative", "absolute", "slash", "parent", "chain", "absolute_inside", "relative/",
-        "slash/etc/passwd", "parent/secret", "parent/root/file", "dir/../chain", "slash//",
-        "absolute/"}) {
+  for (const char* path : {"relative", "absolute", "slash", "parent", "chain", "absolute_inside",
+                           "relative/", "slash/etc/passwd", "parent/secret", "parent/root/file",
+                           "dir/../chain", "slash//", "absolute/"}) {
     EXPECT_EQ(open(path), Errno::kPerm) << path;
     EXPECT_EQ(open(path, O_PATH), Errno::kPerm) << path;
     EXPECT_EQ(open(path, O_PATH | O_DIRECTORY), Errno::kPerm) << path;
@@ -339,7 +338,7 @@ TEST_P(WalkTest, NothingEscapesWhileTheTreeIsSwapped) {
   int reached = 0;
   int escaped = 0;
   for (int i = 0; i < kRounds; ++i) {
-    static constexpr const char* kPaths[] = {"swing/name",          "dir/sub/../../a/name",
+    static constexpr const char* kPaths[] = {"swing/name",           "dir/sub/../../a/name",
                                              "a/dir/sub/../../name", "dir/../swing/name",
                                              "good/dir/../name",     "dir/sub/../../name"};
     UniqueFd opened;

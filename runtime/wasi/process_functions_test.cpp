@@ -16,8 +16,8 @@ uint64_t now(clockid_t clock) {
 
 class StringsTest : public testing::TestWithParam<const char*> {
  protected:
-  StringsTest() : get_(std::string(GetParam()) + "_get"),
-                  sizes_(std::string(GetParam()) + "_sizes_get") {}
+  StringsTest()
+      : get_(std::string(GetParam()) + "_get"), sizes_(std::string(GetParam()) + "_sizes_get") {}
   StringBlock& block() {
     return GetParam() == std::string_view("args") ? guest_.arguments : guest_.environment;
   }

@@ -128,7 +128,7 @@ uint32_t TestGuest::allocate(uint32_t size) {
 
 uint32_t TestGuest::store(std::string_view bytes) {
   const uint32_t ptr = allocate(static_cast<uint32_t>(bytes.size()));
-  std::memcpy(memory_.data() + ptr, bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), memory_.begin() + ptr);
   return ptr;
 }
 
@@ -193,16 +193,14 @@ Errno TestGuest::symlink(std::string_view target, uint32_t fd, std::string_view 
 Errno TestGuest::readlink(uint32_t fd, std::string_view path, std::string& target) {
   const uint32_t buffer = allocate(4096);
   const uint32_t used = allocate(4);
-  const Errno error =
-      call("path_readlink", {fd, store(path), path.size(), buffer, 4096, used});
+  const Errno error = call("path_readlink", {fd, store(path), path.size(), buffer, 4096, used});
   target = text(buffer, load<uint32_t>(used));
   return error;
 }
 
 Errno TestGuest::stat(uint32_t fd, std::string_view path, Filestat& filestat, uint32_t lookup) {
   const uint32_t out = allocate(sizeof(Filestat));
-  const Errno error =
-      call("path_filestat_get", {fd, lookup, store(path), path.size(), out});
+  const Errno error = call("path_filestat_get", {fd, lookup, store(path), path.size(), out});
   filestat = load<Filestat>(out);
   return error;
 }

@@ -119,8 +119,8 @@ class TestGuest {
   Errno path_call(std::string_view name, uint32_t directory, std::string_view path);
   Errno write(uint32_t fd, std::string_view bytes);
   Errno read(uint32_t fd, uint32_t size, std::string& bytes);
-  Errno link(uint32_t old_fd, std::string_view old_path, uint32_t new_fd,
-             std::string_view new_path, uint32_t flags = 0);
+  Errno link(uint32_t old_fd, std::string_view old_path, uint32_t new_fd, std::string_view new_path,
+             uint32_t flags = 0);
   Errno rename(uint32_t old_fd, std::string_view old_path, uint32_t new_fd,
                std::string_view new_path);
   Errno symlink(std::string_view target, uint32_t fd, std::string_view path);
