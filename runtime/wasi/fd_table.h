@@ -76,8 +76,8 @@ class FdTable {
   uint32_t lowest_free_ = 0;  ///< no free number is lower
   uint32_t end_ = 0;          ///< numbers in use are lower
   uint32_t capacity_ = kInline;
-  Descriptor* slots_ = inline_.data();
   std::array<Descriptor, kInline> inline_;
+  Descriptor* slots_ = inline_.data();
 };
 
 }  // namespace wasmrt::wasi
