@@ -64,8 +64,6 @@ typedef struct wasm_setup {
     int last_id;                 /**< of configuration records */
     int max_instances;           /**< -1: not configured */
     apr_int64_t stack_bytes;     /**< -1: not configured; set by post_config */
-    int max_nesting;             /**< guests that one thread's stack has room
-                                      for; from post_config on */
     const char *cache_dir;       /**< absolute; NULL: not configured */
     const char *compiler;        /**< absolute; NULL: not configured */
     wasmrt_layout layout;        /**< from post_config on */

@@ -47,10 +47,10 @@ APLOG_USE_MODULE(wasm);
 #define WASM_MAX_COMMANDS 4096
 #define WASM_MAX_FILES    256
 
-/* Native stack for one guest where nothing is configured, and what the server
- * needs of a thread's stack besides. */
+/* Native stack for one guest where nothing is configured, and what the runtime
+ * and the server need of a thread's stack besides. */
 #define WASM_DEFAULT_STACK   APR_INT64_C(1048576)
-#define WASM_STACK_MARGIN    APR_INT64_C(262144)
+#define WASM_STACK_MARGIN    APR_INT64_C(393216)
 #define WASM_SMALLEST_STACK  APR_INT64_C(65536)
 
 /* Output of one run where nothing is configured. */
@@ -223,8 +223,8 @@ static apr_int64_t thread_stack(void)
     return APR_INT64_MAX;
 }
 
-/* A guest that ran off its thread's stack would take the process with it, so
- * the limit on guests has to fit in. */
+/* A guest is refused on a thread whose stack is too small for it. That none
+ * can ever run is better said now. */
 static int check_stack(wasm_setup *setup, server_rec *s)
 {
     apr_int64_t available = thread_stack();
@@ -253,10 +253,6 @@ static int check_stack(wasm_setup *setup, server_rec *s)
                      wanted + WASM_STACK_MARGIN);
         return 0;
     }
-    setup->max_nesting = (int)(available > 64 * (setup->stack_bytes
-                                                 + WASM_STACK_MARGIN)
-                               ? 64 : available / (setup->stack_bytes
-                                                   + WASM_STACK_MARGIN));
     return 1;
 }
 
@@ -798,20 +794,6 @@ static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
 
 /* ------------------------------------------------------------------------ */
 
-/* @return how many guests wait on this thread's stack for the request's
- *         output, because theirs includes it. */
-static int nesting(const request_rec *r)
-{
-    int count = 0;
-
-    for (r = r->main; r; r = r->main) {
-        if (r->handler && !strcmp(r->handler, WASM_HANDLER_NAME)) {
-            count++;
-        }
-    }
-    return count;
-}
-
 int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
                        wasm_run *run)
 {
@@ -824,13 +806,6 @@ int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
     run->requests = &child->requests;
     if (!child_engine(child)) {
         return HTTP_SERVICE_UNAVAILABLE;
-    }
-    if (nesting(r) >= child->setup->max_nesting) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10527)
-                      "the output of %d guests includes one another, and the "
-                      "stack of a thread is too small for more; raise "
-                      "ThreadStackSize or lower WasmStackLimit", nesting(r));
-        return HTTP_INTERNAL_SERVER_ERROR;
     }
     return conf->module ? acquire_configured(r, conf, run)
                         : acquire_file(r, conf, run);
