@@ -265,7 +265,7 @@ class ModuleReader {
     std::array<uint8_t, 32> bytes{};
     const size_t size = std::min<uint64_t>(bytes.size(), source_.size());
     if (size == 0) return Status::invalid("is not a WebAssembly module: it is empty");
-    if (const Status status = source_.read(0, std::span(bytes).first(size)); !status.is_ok()) {
+    if (Status status = source_.read(0, std::span(bytes).first(size)); !status.is_ok()) {
       return status;
     }
     if (size < kMagic.size() || !std::equal(kMagic.begin(), kMagic.end(), bytes.begin())) {
@@ -288,7 +288,7 @@ class ModuleReader {
   /// Reads the section at `offset` and moves behind it.
   Status read_section(uint64_t& offset) {
     std::span<const uint8_t> frame;
-    if (const Status status = window(offset, frame); !status.is_ok()) return status;
+    if (Status status = window(offset, frame); !status.is_ok()) return status;
     SectionCursor header(frame, offset);
     const uint8_t id = header.u8();
     const uint32_t size = header.u32();
@@ -320,7 +320,7 @@ class ModuleReader {
       return Status::invalid("has a " + std::string(kind.name) + " section of more than 64 MiB");
     }
     std::vector<uint8_t> bytes(size);
-    if (const Status status = source_.read(start, bytes); !status.is_ok()) return status;
+    if (Status status = source_.read(start, bytes); !status.is_ok()) return status;
     SectionCursor cursor(bytes, start);
     const bool whole = read_items(id, cursor);
     if (cursor.ok() && whole && cursor.left() != 0) {
@@ -337,7 +337,7 @@ class ModuleReader {
     if (offset < window_offset_ || offset + wanted > window_offset_ + window_.size()) {
       window_.resize(std::min<uint64_t>(kWindowBytes, source_.size() - offset));
       window_offset_ = offset;
-      if (const Status status = source_.read(offset, window_); !status.is_ok()) return status;
+      if (Status status = source_.read(offset, window_); !status.is_ok()) return status;
     }
     frame = std::span(window_).subspan(offset - window_offset_);
     return Status::ok();

@@ -30,7 +30,7 @@ Status check_file(const std::string& path, const char* entry_point) {
 
 Status inspect_file(const std::string& path, wasmrt_item_fn each, void* baton) {
   wasmrt::ModuleInfo info;
-  const Status status = read_file(path, info);
+  Status status = read_file(path, info);
   const auto type_of = [&](wasmrt::ExternKind kind, uint32_t index) -> std::string {
     if (kind == wasmrt::ExternKind::kFunction) return to_string(info.function_type(index));
     if (kind == wasmrt::ExternKind::kMemory) return to_string(info.memory_type(index));
