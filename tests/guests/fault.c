@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fails in the way that the query names. With "late" in the query, headers and
-// some body are sent first.
+// more body than a host may hold back are sent first.
 
 #include "query.h"
 
@@ -14,7 +14,8 @@ __attribute__((noinline)) void innermost_function(void) { __builtin_trap(); }
 int main(void) {
   const char *query = decoded_query(NULL);
   if (strstr(query, "late") != NULL) {
-    fputs("Content-Type: text/plain\n\nbefore the fault\n", stdout);
+    fputs("Content-Type: text/plain\n\n", stdout);
+    for (int line = 0; line < 10000; ++line) puts("before the fault");
     fflush(stdout);
   }
   if (strstr(query, "unreachable") != NULL) innermost_function();

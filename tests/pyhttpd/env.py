@@ -122,14 +122,19 @@ class HttpdTestEnv:
     def setup_httpd(self, setup=None):
         (setup or HttpdTestSetup(self)).make()
 
+    @property
+    def children(self):
+        """How many processes serve requests."""
+        return 2 * self.processes if self.mpm == "prefork" else self.processes
+
     def _mpm_conf(self):
+        n = self.children
         if self.mpm == "prefork":
-            n = 2 * self.processes
             return [f"StartServers {n}", f"MinSpareServers {n}", f"MaxSpareServers {n + 1}",
                     f"ServerLimit {n}", f"MaxRequestWorkers {n}"]
         threads = 16
-        all_threads = threads * self.processes
-        return [f"StartServers {self.processes}", f"ServerLimit {self.processes}",
+        all_threads = threads * n
+        return [f"StartServers {n}", f"ServerLimit {n}",
                 f"ThreadsPerChild {threads}", f"ThreadLimit {threads}",
                 f"MaxRequestWorkers {all_threads}", f"MinSpareThreads {all_threads}",
                 f"MaxSpareThreads {all_threads + threads}"]
@@ -173,7 +178,8 @@ class HttpdTestEnv:
         stderr = open(os.path.join(self.server_logs_dir, "stderr"), "wb")
         self._process = subprocess.Popen(
             [self.httpd, "-d", self.server_dir, "-f", self._conf_file, "-DFOREGROUND"],
-            stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=self._environ())
+            stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr, env=self._environ(),
+            start_new_session=True)   # a stopping server signals its whole process group
         stderr.close()
         return self._wait_live(timeout)
 
@@ -186,7 +192,7 @@ class HttpdTestEnv:
                 return code or -1
             try:
                 socket.create_connection(("127.0.0.1", self.http_port), timeout=1).close()
-                if self.child_pids():
+                if len(self.child_pids()) >= self.children:
                     return 0
             except OSError:
                 pass
@@ -202,7 +208,7 @@ class HttpdTestEnv:
             if self._process.poll() is not None:
                 return self._process.returncode or -1
             now = set(self.child_pids())
-            if now and not now & before:
+            if len(now) >= self.children and not now & before:
                 return self._wait_live(timeout)
             time.sleep(0.02)
         return -1

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many requests at once: none fails, and the log stays silent."""
+
+import re
+
+import pytest
+from pyhttpd.conf import HttpdConf
+
+
+@pytest.fixture(scope="module", params=["event", "worker"])
+def mpm(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def configure():
+    def add(conf, paths):
+        conf.add_wasm("/hello", f"{paths.guests}/hello.wasm")
+        conf.add([f'Alias "/php" "{paths.site}/php"', f'<Directory "{paths.site}/php">',
+                  "    Require all granted", "    AddHandler wasm-handler .php",
+                  f'    WasmModule "{paths.guests}/php-cgi.wasm"',
+                  f'    WasmMapDir /app "{paths.site}/php" ro', "    WasmEnableCGI On",
+                  "    WasmMapCGIFileNames On", "</Directory>"])
+        # Room for the server's own spare threads, so that it has nothing to say of them.
+        conf.add(["MinSpareThreads 1"])
+    return add
+
+
+@pytest.mark.parametrize("path, length", [("/hello", 13), ("/php/hello.php", 21)])
+@pytest.mark.parametrize("options", [[], ["-k"]], ids=["close", "keep-alive"])
+def test_080_01_ab(env, path, length, options):
+    before = sorted(env.child_pids())
+    r = env.run(["ab", "-q", "-n", "2000", "-c", "20"] + options + [env.mkurl(path)], timeout=300)
+    assert r.exit_code == 0, r
+    found = dict(re.findall(r"^([A-Z][^:\n]*):\s+(\S+)", r.stdout, re.M))
+    assert found["Complete requests"] == "2000"
+    assert found["Failed requests"] == "0", r.stdout
+    assert "Non-2xx responses" not in found
+    assert found["HTML transferred"] == str(2000 * length)
+    assert sorted(env.child_pids()) == before
+    loud = [line for line in env.httpd_error_log.recent()
+            if not re.search(r"\[[^]:]*:(info|debug|trace\d)\]", line)]
+    assert loud == []
