@@ -121,7 +121,7 @@ TEST(ModuleInfo, EveryCutIsAnErrorOrAShorterModule) {
 TEST(ModuleInfo, AnyBytesAreSurvived) {
   std::mt19937 random(4711);
   const Bytes whole = command();
-  for (int round = 0; round < 200'000; ++round) {
+  for (int round = 0; round < 50'000; ++round) {
     Bytes bytes = whole;
     for (unsigned n = 1 + random() % 4; n > 0; --n) {
       bytes[8 + random() % (bytes.size() - 8)] = static_cast<uint8_t>(random());
