@@ -1,9 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "command_line.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
 
 namespace wasmctl {
 
@@ -74,6 +81,34 @@ std::optional<wasmrt_layout> parse_layout(std::string_view text) {
 std::string base_name(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
   return std::string(path.substr(path.rfind('/') + 1));
+}
+
+Directory parse_directory(std::string_view text) {
+  static constexpr std::string_view kReadOnly = ":ro";
+  Directory directory{};
+  if (text.ends_with(kReadOnly)) {
+    directory.read_only = true;
+    text.remove_suffix(kReadOnly.size());
+  }
+  const size_t separator = text.find("::");
+  const std::string_view host = text.substr(0, separator);
+  directory.guest = separator == std::string_view::npos ? host : text.substr(separator + 2);
+  directory.host = absolute(std::string(host));
+  return directory;
+}
+
+std::string check_directory(const Directory& directory) {
+  struct stat info {};
+  if (stat(directory.host.c_str(), &info) != 0) {
+    return "--dir " + directory.host + ": " + std::strerror(errno);
+  }
+  return S_ISDIR(info.st_mode) ? "" : "--dir " + directory.host + " is not a directory";
+}
+
+std::string absolute(const std::string& path) {
+  if (path.starts_with('/')) return path;
+  const std::unique_ptr<char, decltype(&std::free)> here(getcwd(nullptr, 0), std::free);
+  return here == nullptr ? path : std::string(here.get()) + "/" + path;
 }
 
 }  // namespace wasmctl

@@ -61,11 +61,25 @@ std::optional<uint32_t> parse_seconds(std::string_view text);
 /// "reserved" or "compact".
 std::optional<wasmrt_layout> parse_layout(std::string_view text);
 
+/// What "HOST[::GUEST][:ro]" names.
+struct Directory {
+  std::string host;  ///< absolute
+  std::string guest;
+  bool read_only;
+};
+Directory parse_directory(std::string_view text);
+/// Why it cannot be given to a guest; empty if it can.
+std::string check_directory(const Directory& directory);
+
+/// The path with the working directory before it if it is relative.
+std::string absolute(const std::string& path);
+
 /// The last component of a path.
 std::string base_name(std::string_view path);
 
 int run(int argc, char** argv);
 int compile(int argc, char** argv);
 int inspect(int argc, char** argv);
+int image(int argc, char** argv);
 
 }  // namespace wasmctl

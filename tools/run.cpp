@@ -48,12 +48,6 @@ constexpr const char* kUsage =
 /// The whole of what a wasm32 guest can address.
 constexpr uint64_t kDefaultMemory = uint64_t{4} << 30;
 
-struct Directory {
-  std::string host;
-  std::string guest;
-  bool read_only;
-};
-
 struct Settings {
   std::vector<Directory> directories;
   std::vector<std::pair<std::string, std::string>> environment;
@@ -63,32 +57,12 @@ struct Settings {
   uint64_t memory_bytes = kDefaultMemory;
 };
 
-std::string absolute(const std::string& path) {
-  if (path.starts_with('/')) return path;
-  const std::unique_ptr<char, decltype(&std::free)> here(getcwd(nullptr, 0), std::free);
-  return here == nullptr ? path : std::string(here.get()) + "/" + path;
-}
-
 std::optional<std::string> default_cache_directory() {
   const char* base = std::getenv("XDG_CACHE_HOME");
   if (base != nullptr && base[0] == '/') return std::string(base) + "/mod_wasm/images";
   const char* home = std::getenv("HOME");
   if (home != nullptr && home[0] == '/') return std::string(home) + "/.cache/mod_wasm/images";
   return std::nullopt;
-}
-
-Directory parse_directory(std::string_view text) {
-  static constexpr std::string_view kReadOnly = ":ro";
-  Directory directory{};
-  if (text.ends_with(kReadOnly)) {
-    directory.read_only = true;
-    text.remove_suffix(kReadOnly.size());
-  }
-  const size_t separator = text.find("::");
-  const std::string_view host = text.substr(0, separator);
-  directory.guest = separator == std::string_view::npos ? host : text.substr(separator + 2);
-  directory.host = absolute(std::string(host));
-  return directory;
 }
 
 void add_variable(Settings& settings, std::string_view text) {
@@ -120,11 +94,8 @@ Settings read_options(OptionReader& options) {
     switch (found) {
       case 'd': {
         Directory directory = parse_directory(value);
-        struct stat info {};
-        if (stat(directory.host.c_str(), &info) != 0) {
-          options.fail("--dir " + directory.host + ": " + std::strerror(errno));
-        } else if (!S_ISDIR(info.st_mode)) {
-          options.fail("--dir " + directory.host + " is not a directory");
+        if (const std::string problem = check_directory(directory); !problem.empty()) {
+          options.fail(problem);
         }
         settings.directories.push_back(std::move(directory));
         break;

@@ -17,6 +17,7 @@ constexpr const char* kUsage =
     "  run      run a module as a program\n"
     "  inspect  list what a module imports and exports, and whether it would run\n"
     "  compile  compile a module ahead of time\n"
+    "  image    run a module's init function and keep what it left\n"
     "  version  print versions\n"
     "\n"
     "wasmctl COMMAND --help tells more.\n";
@@ -43,6 +44,7 @@ int main(int argc, char** argv) {
   if (command == "run") return wasmctl::run(argc - 1, argv + 1);
   if (command == "inspect") return wasmctl::inspect(argc - 1, argv + 1);
   if (command == "compile") return wasmctl::compile(argc - 1, argv + 1);
+  if (command == "image") return wasmctl::image(argc - 1, argv + 1);
   if (command == "version" || command == "--version") return version();
   if (command == "--help" || command == "-h" || command == "help") {
     std::fputs(kUsage, stdout);

@@ -363,15 +363,12 @@ std::vector<std::string> compiler_environment() {
   return variables;
 }
 
-Status check_image(int fd) {
-  struct stat file {};
-  std::array<char, 4> magic{};
-  if (fstat(fd, &file) != 0 || pread(fd, magic.data(), magic.size(), 0) != 4 ||
-      std::memcmp(magic.data(),
-                  "\x7f"
-                  "ELF",
-                  magic.size()) != 0) {
-    return Status::io("the compiler ended well but left no image");
+Status check_output(int fd, std::string_view magic) {
+  std::array<char, 8> start{};
+  const ssize_t got = pread(fd, start.data(), magic.size(), 0);
+  if (got != static_cast<ssize_t>(magic.size()) ||
+      std::string_view(start.data(), magic.size()) != magic) {
+    return Status::io("the compiler ended well but left nothing that can be used");
   }
   return Status::ok();
 }
@@ -403,16 +400,17 @@ Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
     return Status::io(errno_text("the module cannot be read", errno));
   }
 
-  std::vector<std::string> arguments = {
-      "wasmctl", "compile", "--layout",
-      job.layout == WASMRT_LAYOUT_COMPACT ? "compact" : "reserved"};
+  std::vector<std::string> arguments = {"wasmctl"};
+  arguments.insert(arguments.end(), job.command.begin(), job.command.end());
   if (geteuid() == 0 && (job.uid > 0 || job.gid > 0)) {
     const int64_t uid = job.uid >= 0 ? job.uid : geteuid();
     const int64_t gid = job.gid >= 0 ? job.gid : getegid();
     arguments.insert(arguments.end(), {"--user", std::to_string(uid) + ":" + std::to_string(gid)});
   }
   arguments.insert(arguments.end(), {"-", "-"});
+  arguments.insert(arguments.end(), job.words.begin(), job.words.end());
   std::vector<std::string> environment = compiler_environment();
+  environment.insert(environment.end(), job.environment.begin(), job.environment.end());
   const std::vector<char*> argument_list = pointers(arguments);
   const std::vector<char*> environment_list = pointers(environment);
 
@@ -442,7 +440,7 @@ Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
   // Sealed first: whoever still holds the descriptor can change nothing of
   // what is looked at afterwards.
   if (Status status = seal_memory_file(image.value().get()); !status.is_ok()) return status;
-  if (Status status = check_image(image.value().get()); !status.is_ok()) return status;
+  if (Status status = check_output(image.value().get(), job.magic); !status.is_ok()) return status;
   return image;
 }
 

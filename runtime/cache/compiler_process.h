@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "support/status.h"
 #include "support/unique_fd.h"
@@ -11,10 +13,18 @@
 
 namespace wasmrt {
 
-/// How to run the compiler.
+/// How to run the compiler: wasmctl with a command that reads a module from
+/// standard input and writes what it makes of it to standard output.
 struct CompilerJob {
   std::string program;  ///< absolute path of wasmctl
-  wasmrt_layout layout = WASMRT_LAYOUT_RESERVED;
+  /// wasmctl's command and its options; where it reads and writes is added.
+  std::vector<std::string> command;
+  /// Words behind the input and the output.
+  std::vector<std::string> words;
+  /// "NAME=value" beside the few variables that it always gets.
+  std::vector<std::string> environment;
+  /// What the output of a success starts with.
+  std::string_view magic;
   /// Whom the compiler becomes before it looks at the module; -1: nobody else.
   /// Without effect in a process that is not root.
   int64_t uid = -1;
@@ -29,11 +39,11 @@ struct CompilerJob {
 /// with any handling of SIGCHLD: nothing else in this process can notice or
 /// reap the compiler.
 ///
-/// `wasmctl compile` says by its exit status, a wasmrt_status, why it failed.
+/// wasmctl says by its exit status, a wasmrt_status, why it failed.
 ///
 /// @param module_fd  the module; the compiler reads it from its start.
 /// @param progress   called every five seconds with the seconds since start.
-/// @return a sealed memfd that holds the image: nobody can change it any more.
+/// @return a sealed memfd that holds the output: nobody can change it any more.
 ///         WASMRT_INVALID if the compiler refused the module, WASMRT_RESOURCES
 ///         if it exceeded a limit or crashed, WASMRT_IO if it did not run.
 Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,

@@ -7,12 +7,14 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <optional>
 
 #include "cache/compiler_process.h"
 #include "cache/file_io.h"
 #include "cache/sha256.h"
+#include "cache/start_request.h"
 #include "cache/store.h"
 #include "engine/compiler.h"
 #include "engine/module_info.h"
@@ -43,8 +45,9 @@ std::string size_text(uint64_t bytes) {
 /// bytes keep it apart from any other use of the hash.
 class KeyHash {
  public:
-  explicit KeyHash(wasmrt_layout layout) {
+  KeyHash(wasmrt_layout layout, const StartRequest* start) {
     hash_.update(std::string_view("mod_wasm image\0", 15));
+    if (start != nullptr) hash_.update(start->key_text());
     hash_.update(compatibility_tag(layout));
     hash_.update(std::string_view("\0", 1));
   }
@@ -69,12 +72,12 @@ Result<uint64_t> size_of(int fd) {
   return static_cast<uint64_t>(info.st_size);
 }
 
-Result<Snapshot> take_snapshot(int module, wasmrt_layout layout) {
+Result<Snapshot> take_snapshot(int module, wasmrt_layout layout, const StartRequest* start) {
   const Result<uint64_t> bytes = size_of(module);
   if (!bytes.is_ok()) return bytes.status();
   Result<UniqueFd> copy = make_memory_file("wasm-module");
   if (!copy.is_ok()) return copy.status();
-  KeyHash hash(layout);
+  KeyHash hash(layout, start);
   Status status = read_pieces(module, bytes.value(), [&](std::span<const uint8_t> piece) {
     hash.update(piece);
     return write_all(copy.value().get(), piece);
@@ -98,8 +101,8 @@ bool first_complaint(const std::string& directory) {
 /// One call of Image::prepare().
 class Preparation {
  public:
-  Preparation(const wasmrt_cache_config& config, const std::string& path)
-      : config_(config), name_(printable(path)) {
+  Preparation(const wasmrt_cache_config& config, const std::string& path, const StartRequest* start)
+      : config_(config), start_(start), name_(printable(path)) {
     image_.path_ = path;
     image_.layout_ = config.layout;
     if (config_.compiler_memory == 0) config_.compiler_memory = kDefaultCompilerMemory;
@@ -118,7 +121,7 @@ class Preparation {
   Status prepare(int module) {
     open_store();
     if (store_) {
-      KeyHash hash(config_.layout);
+      KeyHash hash(config_.layout, start_);
       const Result<uint64_t> bytes = size_of(module);
       if (!bytes.is_ok()) return bytes.status();
       Status status = read_pieces(module, bytes.value(), [&](std::span<const uint8_t> piece) {
@@ -131,7 +134,7 @@ class Preparation {
       if (found_in_store()) return Status::ok();
     }
 
-    Result<Snapshot> snapshot = take_snapshot(module, config_.layout);
+    Result<Snapshot> snapshot = take_snapshot(module, config_.layout, start_);
     if (!snapshot.is_ok()) return snapshot.status();
     image_.key_ = snapshot.value().key;
     image_.module_bytes_ = snapshot.value().bytes;
@@ -159,9 +162,19 @@ class Preparation {
       return false;
     }
     if (!found.value()) return false;
+    if (start_ != nullptr && !is_current(*found.value())) return false;
     image_.cached_ = true;
     keep(std::move(*found.value()));
     return true;
+  }
+
+  bool is_current(const Store::Entry& entry) {
+    const Result<StartRecord> record = read_record(entry.file.get(), entry.image_bytes);
+    const std::optional<std::string> why =
+        record.is_ok() ? start_->outdated(record.value().made, record.value().files)
+                       : record.status().message();
+    if (why) say(WASMRT_LOG_INFO, "the start image of " + name_ + " is made anew: " + *why);
+    return !why;
   }
 
   void keep(Store::Entry entry) {
@@ -209,32 +222,81 @@ class Preparation {
     return compile(module);
   }
 
-  /// Leaves the image in memory.
-  Status compile(int module) {
-    if (config_.compiler == nullptr) return Status::invalid("no compiler is configured");
+  CompilerJob job() const {
     CompilerJob job;
     job.program = config_.compiler;
-    job.layout = config_.layout;
     job.uid = config_.compiler_uid;
     job.gid = config_.compiler_gid;
     job.memory_bytes = config_.compiler_memory;
     job.seconds = config_.compiler_seconds;
+    return job;
+  }
+
+  /// Leaves the image in memory.
+  Status compile(int module) {
+    if (config_.compiler == nullptr) return Status::invalid("no compiler is configured");
+    const auto begin = std::chrono::steady_clock::now();
+    Status status = start_ == nullptr ? translate(module) : start_and_translate(module);
+    if (!status.is_ok()) return status;
+    image_.compile_seconds_ =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    char text[64];
+    std::snprintf(text, sizeof text, " in %.1f s (%s of code%s)", image_.compile_seconds_,
+                  size_text(image_.image_bytes_).c_str(), start_ == nullptr ? "" : " and data");
+    say(WASMRT_LOG_NOTICE,
+        (start_ == nullptr ? "compiled " : "started and compiled ") + name_ + text);
+    return Status::ok();
+  }
+
+  Status translate(int module) {
+    CompilerJob compiler = job();
+    compiler.command = {"compile", "--layout",
+                        config_.layout == WASMRT_LAYOUT_COMPACT ? "compact" : "reserved"};
+    compiler.magic =
+        "\x7f"
+        "ELF";
     say(WASMRT_LOG_NOTICE, "compiling " + name_ + " (" + size_text(image_.module_bytes_) + ")");
-    const auto start = std::chrono::steady_clock::now();
-    Result<UniqueFd> compiled = run_compiler(job, module, [&](unsigned seconds) {
+    Result<UniqueFd> compiled = run_compiler(compiler, module, [&](unsigned seconds) {
       say(WASMRT_LOG_NOTICE, "still compiling " + name_ + ", " + std::to_string(seconds) + " s");
     });
     if (!compiled.is_ok()) return compiled.status();
     const Result<uint64_t> bytes = size_of(compiled.value().get());
     if (!bytes.is_ok()) return bytes.status();
-    image_.compile_seconds_ =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     image_.file_ = compiled.take();
     image_.image_bytes_ = bytes.value();
-    char text[64];
-    std::snprintf(text, sizeof text, " in %.1f s (%s of code)", image_.compile_seconds_,
-                  size_text(bytes.value()).c_str());
-    say(WASMRT_LOG_NOTICE, "compiled " + name_ + text);
+    return Status::ok();
+  }
+
+  Status start_and_translate(int module) {
+    CompilerJob starter = job();
+    starter.command = start_->options();
+    starter.words = start_->words();
+    starter.environment = start_->variables();
+    starter.magic = std::string_view("\0asm", 4);
+    const int64_t made = std::time(nullptr);
+    say(WASMRT_LOG_NOTICE, "starting " + name_ + " for its start image");
+    Result<UniqueFd> started = run_compiler(starter, module, [&](unsigned seconds) {
+      say(WASMRT_LOG_NOTICE, "still starting " + name_ + ", " + std::to_string(seconds) + " s");
+    });
+    if (!started.is_ok()) return started.status();
+    const Result<uint64_t> bytes = size_of(started.value().get());
+    if (!bytes.is_ok()) return bytes.status();
+    std::vector<uint8_t> wasm;
+    wasm.reserve(bytes.value());
+    Status status =
+        read_pieces(started.value().get(), bytes.value(), [&](std::span<const uint8_t> piece) {
+          wasm.insert(wasm.end(), piece.begin(), piece.end());
+          return Status::ok();
+        });
+    if (!status.is_ok()) return status;
+    Result<std::vector<OpenedFile>> files = opened_files(wasm);
+    if (!files.is_ok()) return files.status();
+    status = translate(started.value().get());
+    if (!status.is_ok()) return status;
+    Result<UniqueFd> whole = append_record(image_.file_.get(), image_.image_bytes_,
+                                           {made, files.take()}, image_.image_bytes_);
+    if (!whole.is_ok()) return whole.status();
+    image_.file_ = whole.take();
     return Status::ok();
   }
 
@@ -259,13 +321,19 @@ class Preparation {
   }
 
   wasmrt_cache_config config_;
+  const StartRequest* start_;  ///< null for a module as it is
   Image image_;
   std::string name_;
   std::optional<Store> store_;
 };
 
 Result<Image> Image::prepare(const wasmrt_cache_config& config, const std::string& path) {
-  return Preparation(config, path).run();
+  return Preparation(config, path, nullptr).run();
+}
+
+Result<Image> Image::prepare_started(const wasmrt_cache_config& config, const std::string& path,
+                                     const StartRequest& start) {
+  return Preparation(config, path, &start).run();
 }
 
 }  // namespace wasmrt

@@ -10,12 +10,18 @@
 
 namespace wasmrt {
 
+class StartRequest;
+
 /// A compiled module: a verified, open file of the cache, or bytes in memory
 /// where no file could be had. Immutable once made; survives fork.
 class Image {
  public:
   /// How wasmrt_image_prepare() works; see there.
   static Result<Image> prepare(const wasmrt_cache_config& config, const std::string& path);
+
+  /// How wasmrt_start_image_prepare() works; see there.
+  static Result<Image> prepare_started(const wasmrt_cache_config& config, const std::string& path,
+                                       const StartRequest& start);
 
   const std::string& path() const { return path_; }
   const std::string& key() const { return key_; }

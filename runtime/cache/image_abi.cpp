@@ -2,6 +2,7 @@
 //
 // The part of the public ABI that makes and describes images.
 #include "cache/image_handle.h"
+#include "cache/start_request.h"
 #include "support/abi.h"
 #include "wasm_runtime.h"
 
@@ -9,6 +10,19 @@ extern "C" wasmrt_status wasmrt_image_prepare(const wasmrt_cache_config* config,
                                               wasmrt_image** image, wasmrt_error* error) {
   wasmrt::Result<wasmrt::Image> made =
       wasmrt::Image::prepare(wasmrt::from_caller<wasmrt_cache_config>(config), path);
+  if (!made.is_ok()) return wasmrt::report(made.status(), error);
+  *image = new wasmrt_image{made.take()};
+  return WASMRT_OK;
+}
+
+extern "C" wasmrt_status wasmrt_start_image_prepare(const wasmrt_cache_config* config,
+                                                    const char* path,
+                                                    const wasmrt_command_config* command,
+                                                    uint32_t max_age, wasmrt_image** image,
+                                                    wasmrt_error* error) {
+  const wasmrt_command_config ours = wasmrt::from_caller<wasmrt_command_config>(command);
+  wasmrt::Result<wasmrt::Image> made = wasmrt::Image::prepare_started(
+      wasmrt::from_caller<wasmrt_cache_config>(config), path, wasmrt::StartRequest(ours, max_age));
   if (!made.is_ok()) return wasmrt::report(made.status(), error);
   *image = new wasmrt_image{made.take()};
   return WASMRT_OK;

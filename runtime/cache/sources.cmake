@@ -4,6 +4,7 @@ target_sources(wasmrt_objects PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/image.cpp
   ${CMAKE_CURRENT_LIST_DIR}/image_abi.cpp
   ${CMAKE_CURRENT_LIST_DIR}/sha256.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/start_request.cpp
   ${CMAKE_CURRENT_LIST_DIR}/store.cpp)
 
 if(MOD_WASM_TESTS)

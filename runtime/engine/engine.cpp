@@ -104,10 +104,9 @@ Result<std::shared_ptr<Engine>> Engine::create(const wasmrt_engine_config& confi
       Ticker::start([raw = engine.get()] { wasmtime_engine_increment_epoch(raw); });
   if (!ticker.is_ok()) return ticker.status();
 
-  std::unique_ptr<Parts> parts(new Parts{config.layout, stack,
-                                         std::chrono::milliseconds(config.wait_ms), config.log,
-                                         config.log_baton, std::move(engine), std::move(linker),
-                                         Places(instances), ticker.take()});
+  std::unique_ptr<Parts> parts(new Parts{
+      config.layout, stack, std::chrono::milliseconds(config.wait_ms), config.log, config.log_baton,
+      std::move(engine), std::move(linker), Places(instances), ticker.take()});
   return std::shared_ptr<Engine>(new Engine(std::move(parts)));
 }
 

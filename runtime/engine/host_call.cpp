@@ -36,9 +36,15 @@ wasi::GuestMemory memory_of(wasmtime_caller_t* caller, wasmtime_context_t* conte
 
 /// Which argument of a function is the first of a path's pointer and length.
 constexpr std::pair<std::string_view, size_t> kPaths[] = {
-    {"path_create_directory", 1}, {"path_filestat_get", 2}, {"path_filestat_set_times", 2},
-    {"path_link", 2},             {"path_open", 2},         {"path_readlink", 1},
-    {"path_remove_directory", 1}, {"path_rename", 1},       {"path_symlink", 0},
+    {"path_create_directory", 1},
+    {"path_filestat_get", 2},
+    {"path_filestat_set_times", 2},
+    {"path_link", 2},
+    {"path_open", 2},
+    {"path_readlink", 1},
+    {"path_remove_directory", 1},
+    {"path_rename", 1},
+    {"path_symlink", 0},
     {"path_unlink_file", 1},
 };
 
@@ -83,7 +89,8 @@ wasm_trap_t* host_call(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t*
     if (function->has_result) text += " = " + std::to_string(arguments[0].i32);
     guest->traced->trace(guest->baton, text.c_str());
   }
-  if (guest->wasi->stop() == wasi::Stop::kNone) [[likely]] return nullptr;
+  if (guest->wasi->stop() == wasi::Stop::kNone) [[likely]]
+    return nullptr;
   // Unwinds the guest. Nobody reads the text: run.cpp looks at stop() first.
   static constexpr std::string_view kStop = "stop";
   return wasmtime_trap_new(kStop.data(), kStop.size());
@@ -94,8 +101,8 @@ Status define_host_functions(wasmtime_linker_t* linker) {
     wasm_valtype_vec_t parameters;
     wasm_valtype_vec_new_uninitialized(&parameters, function.parameters.size());
     for (size_t i = 0; i < function.parameters.size(); ++i) {
-      parameters.data[i] = wasm_valtype_new(
-          function.parameters[i] == wasi::ValueType::kI32 ? WASM_I32 : WASM_I64);
+      parameters.data[i] =
+          wasm_valtype_new(function.parameters[i] == wasi::ValueType::kI32 ? WASM_I32 : WASM_I64);
     }
     wasm_valtype_vec_t results;
     if (function.has_result) {

@@ -14,7 +14,7 @@ namespace wasmrt {
 struct GuestState {
   wasi::Context* wasi = nullptr;
   wasmtime_memory_t memory{};
-  bool has_memory = false;  ///< false while the module is being instantiated
+  bool has_memory = false;                 ///< false while the module is being instantiated
   const wasmrt_streams* traced = nullptr;  ///< not null if host calls are traced
   void* baton = nullptr;                   ///< of `traced`
 };

@@ -340,8 +340,8 @@ Result<std::vector<uint8_t>> pre_initialize(std::span<const uint8_t> wasm,
                                             const wasmrt_command_config& command) {
   Result<CommandData> data = CommandData::from(command);
   if (!data.is_ok()) return data.status();
-  Initialization it(data.value(), command.entry_point == nullptr ? kDefaultInit
-                                                                 : command.entry_point);
+  Initialization it(data.value(),
+                    command.entry_point == nullptr ? kDefaultInit : command.entry_point);
   return it.run(wasm);
 }
 

@@ -243,8 +243,7 @@ Ending call(wasmtime_context_t* context, const wasmtime_instance_t& instance,
   wasmtime_extern_t item;
   wasmtime_instance_export_get(context, &instance, name.data(), name.size(), &item);
   wasm_trap_t* trap = nullptr;
-  wasmtime_error_t* error =
-      wasmtime_func_call_unchecked(context, &item.of.func, nullptr, 0, &trap);
+  wasmtime_error_t* error = wasmtime_func_call_unchecked(context, &item.of.func, nullptr, 0, &trap);
   return ending(error, trap);
 }
 
@@ -320,9 +319,12 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
   const auto stack_left = reinterpret_cast<uintptr_t>(&here) - stack_lowest();
   if (stack_left < engine.stack_bytes + kHostStackBytes) {
     explain(result, WASMRT_FAILED,
-            "this thread has " + std::to_string(stack_left >> 10) + " KiB of stack left and a guest "
-            "may use " + std::to_string(engine.stack_bytes >> 10) + " KiB: raise ThreadStackSize or "
-            "lower WasmStackLimit");
+            "this thread has " + std::to_string(stack_left >> 10) +
+                " KiB of stack left and a guest "
+                "may use " +
+                std::to_string(engine.stack_bytes >> 10) +
+                " KiB: raise ThreadStackSize or "
+                "lower WasmStackLimit");
     return WASMRT_RESOURCES;
   }
 
@@ -367,14 +369,15 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
 
   const StoreHandle store(wasmtime_store_new(engine.engine.get(), &guest, nullptr));
   wasmtime_context_t* store_context = wasmtime_store_context(store.get());
-  wasmtime_store_limiter(store.get(), static_cast<int64_t>(data_.limits.memory_bytes), -1, -1, -1, -1);
+  wasmtime_store_limiter(store.get(), static_cast<int64_t>(data_.limits.memory_bytes), -1, -1, -1,
+                         -1);
   wasmtime_store_epoch_deadline_callback(store.get(), on_tick, &context, nullptr);
   wasmtime_context_set_epoch_deadline(store_context, 1);
 
   wasmtime_instance_t instance;
   wasm_trap_t* trap = nullptr;
-  wasmtime_error_t* error = wasmtime_instance_pre_instantiate(module.instance_pre.get(),
-                                                              store_context, &instance, &trap);
+  wasmtime_error_t* error =
+      wasmtime_instance_pre_instantiate(module.instance_pre.get(), store_context, &instance, &trap);
   Ending end = ending(error, trap);
   const bool instantiated = !end;
   int64_t entered_ns = now_ns(CLOCK_MONOTONIC);
@@ -434,8 +437,8 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
                 " KiB");
   } else if (guest.has_memory && near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
     explain(result, WASMRT_OUT_OF_MEMORY,
-            end.text() + " at " + bytes_text(result.memory_bytes) +
-                " of memory, whose limit is " + bytes_text(data_.limits.memory_bytes));
+            end.text() + " at " + bytes_text(result.memory_bytes) + " of memory, whose limit is " +
+                bytes_text(data_.limits.memory_bytes));
   } else {
     explain(result, WASMRT_TRAPPED, end.text());
   }

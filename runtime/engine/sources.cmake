@@ -12,5 +12,6 @@ target_sources(wasmrt_objects PRIVATE
 if(MOD_WASM_TESTS)
   target_sources(runtime_tests PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/run_test.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/start_image_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/ticker_test.cpp)
 endif()

@@ -54,5 +54,20 @@ TEST(Places, CountThemAndWait) {
   EXPECT_FALSE(places.take(0ms));
 }
 
+TEST(Places, GoToWhoeverWaits) {
+  Places places(1);
+  ASSERT_TRUE(places.take(0ms));
+  std::atomic<bool> got{false};
+  std::thread waiting([&] { got = places.take(10s); });
+  // Who takes and gives back all the time must not keep the place to itself.
+  while (!got) {
+    places.give_back();
+    if (!places.take(0ms)) break;
+    std::this_thread::sleep_for(1ms);
+  }
+  waiting.join();
+  EXPECT_TRUE(got);
+}
+
 }  // namespace
 }  // namespace wasmrt

@@ -98,7 +98,7 @@ class TestGuest {
 
   template <typename T>
   T load(uint32_t ptr) const {
-    T value;
+    T value{};
     EXPECT_TRUE(memory().load(ptr, value));
     return value;
   }
