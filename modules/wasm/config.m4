@@ -25,24 +25,23 @@ AC_DEFUN([CHECK_WASM_RUNTIME], [
     APACHE_HELP_STRING(--with-wasm-runtime=PATH,prefix that libwasm_runtime is installed under),
     [wasm_runtime_prefix="$withval"], [wasm_runtime_prefix=""])
 
-  AC_CACHE_CHECK([for libwasm_runtime], [ac_cv_wasm_runtime], [
-    WASM_RUNTIME_CFLAGS=""
-    WASM_RUNTIME_LIBS="-lwasm_runtime"
-    if test -n "$wasm_runtime_prefix" -a "x$wasm_runtime_prefix" != "xyes"; then
-      WASM_RUNTIME_CFLAGS="-I$wasm_runtime_prefix/include"
-      for dir in lib lib64; do
-        if test -d "$wasm_runtime_prefix/$dir"; then
-          WASM_RUNTIME_LIBS="-L$wasm_runtime_prefix/$dir $WASM_RUNTIME_LIBS"
-          if test -n "$ap_platform_runtime_link_flag"; then
-            WASM_RUNTIME_LIBS="$ap_platform_runtime_link_flag$wasm_runtime_prefix/$dir $WASM_RUNTIME_LIBS"
-          fi
-        fi
-      done
-    elif test -n "$PKGCONFIG" && $PKGCONFIG --exists wasm-runtime; then
-      WASM_RUNTIME_CFLAGS="`$PKGCONFIG --cflags wasm-runtime`"
-      WASM_RUNTIME_LIBS="`$PKGCONFIG --libs wasm-runtime`"
-    fi
+  WASM_RUNTIME_CFLAGS=""
+  wasm_runtime_rpath=""
+  WASM_RUNTIME_LIBS="-lwasm_runtime"
+  if test -n "$wasm_runtime_prefix" -a "x$wasm_runtime_prefix" != "xyes"; then
+    WASM_RUNTIME_CFLAGS="-I$wasm_runtime_prefix/include"
+    for dir in lib lib64; do
+      if test -d "$wasm_runtime_prefix/$dir"; then
+        WASM_RUNTIME_LIBS="-L$wasm_runtime_prefix/$dir $WASM_RUNTIME_LIBS"
+        wasm_runtime_rpath="-R$wasm_runtime_prefix/$dir"
+      fi
+    done
+  elif test -n "$PKGCONFIG" && $PKGCONFIG --exists wasm-runtime; then
+    WASM_RUNTIME_CFLAGS="`$PKGCONFIG --cflags wasm-runtime`"
+    WASM_RUNTIME_LIBS="`$PKGCONFIG --libs wasm-runtime`"
+  fi
 
+  AC_CACHE_CHECK([for libwasm_runtime], [ac_cv_wasm_runtime], [
     save_CPPFLAGS="$CPPFLAGS"
     save_LIBS="$LIBS"
     CPPFLAGS="$CPPFLAGS $WASM_RUNTIME_CFLAGS"
@@ -65,8 +64,7 @@ APACHE_MODULE(wasm, WebAssembly programs in process, $wasm_objects, , no, [
   CHECK_WASM_RUNTIME
   if test "$ac_cv_wasm_runtime" = "yes"; then
     APR_ADDTO(MOD_INCLUDES, [$WASM_RUNTIME_CFLAGS])
-    APR_ADDTO(MOD_WASM_LDADD, [$WASM_RUNTIME_LIBS])
-    APR_ADDTO(MOD_CPPFLAGS, ["-DWASM_WASMCTL_PATH=\\\"`eval echo $bindir`/wasmctl\\\""])
+    APR_ADDTO(MOD_WASM_LDADD, [$wasm_runtime_rpath $WASM_RUNTIME_LIBS])
   else
     AC_MSG_WARN([libwasm_runtime was not found; name its prefix with --with-wasm-runtime])
     enable_wasm=no

@@ -22,6 +22,7 @@
 #include "apr_thread_mutex.h"
 #include "apr_thread_rwlock.h"
 
+#include "ap_config_layout.h"
 #include "ap_mmn.h"
 #include "ap_mpm.h"
 #include "http_core.h"
@@ -37,6 +38,11 @@
 #include "mod_wasm.h"
 
 APLOG_USE_MODULE(wasm);
+
+/* Where the compiler is if it is not beside the module. */
+#ifndef WASM_WASMCTL_PATH
+#define WASM_WASMCTL_PATH DEFAULT_EXP_BINDIR "/wasmctl"
+#endif
 
 /* How long a request waits for a free place before it is told to come back
  * later. */
@@ -132,7 +138,7 @@ static const char *program_beside(apr_pool_t *pool, void *symbol,
         || info.dli_fname[0] != '/') {
         return NULL;
     }
-    slash = strrchr(info.dli_fname, '/');
+    slash = ap_strrchr_c(info.dli_fname, '/');
     path = apr_pstrcat(pool, apr_pstrmemdup(pool, info.dli_fname,
                                             slash + 1 - info.dli_fname),
                        name, NULL);
@@ -151,12 +157,7 @@ static const char *compiler_path(apr_pool_t *pool, const wasm_setup *setup)
     if (!path) {
         path = program_beside(pool, (void *)wasmrt_version, "wasmctl");
     }
-#ifdef WASM_WASMCTL_PATH
-    if (!path) {
-        path = WASM_WASMCTL_PATH;
-    }
-#endif
-    return path;
+    return path ? path : WASM_WASMCTL_PATH;
 }
 
 static void fill_cache_config(wasmrt_cache_config *config, apr_pool_t *pool,
@@ -342,13 +343,6 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
         config.compiler_uid = ap_unixd_config.user_id;
         config.compiler_gid = ap_unixd_config.group_id;
     }
-    if (!config.compiler) {
-        ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
-                     APLOGNO(10516) "cannot find wasmctl, which compiles "
-                     "modules; install it or name it with WasmCompiler");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-
     apr_pool_cleanup_register(pconf, setup, release_images,
                               apr_pool_cleanup_null);
     for (i = 0; i < setup->files->nelts; i++) {

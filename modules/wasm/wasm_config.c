@@ -330,8 +330,8 @@ static const char *parse_duration(cmd_parms *cmd, const char *arg,
     apr_int64_t value;
     int valid = apr_isdigit(*arg);
 
-    if (valid && strchr(arg, '.')) {
-        const char *p = strchr(arg, '.') + 1;
+    if (valid && ap_strchr_c(arg, '.')) {
+        const char *p = ap_strchr_c(arg, '.') + 1;
         apr_int64_t scale = APR_USEC_PER_SEC / 10;
 
         errno = 0;
@@ -441,7 +441,7 @@ static const char *add_variable(cmd_parms *cmd, void *confv, const char *name,
     wasm_dir_conf *conf = confv;
     wasmrt_variable variable;
 
-    if (!*name || strchr(name, '=')) {
+    if (!*name || ap_strchr_c(name, '=')) {
         return complain(cmd, name, "is not a variable's name: it is empty or "
                         "has a '='; write name and value as two words");
     }
