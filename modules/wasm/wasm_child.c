@@ -76,7 +76,6 @@ typedef struct wasm_file_entry {
 
 /* What one child process has. */
 typedef struct wasm_child {
-    apr_pool_t *pool;
     server_rec *server;
     const wasm_setup *setup;
     apr_uint32_t requests;           /* that use anything in here, atomic */
@@ -89,9 +88,11 @@ typedef struct wasm_child {
     wasmrt_module **modules;         /* by wasm_file.index; NULL: failed */
 
     apr_thread_rwlock_t *commands_lock;
+    apr_pool_t *commands_pool;       /* used under that lock only */
     apr_hash_t *commands;            /* by configuration, see command_key() */
 
     apr_thread_mutex_t *files_mutex;
+    apr_pool_t *files_pool;          /* used under that mutex only */
     apr_hash_t *files;               /* of wasm_file_entry, by path */
 } wasm_child;
 
@@ -475,13 +476,16 @@ void wasm_child_init(apr_pool_t *pchild, server_rec *s)
     wasm_child *self = apr_pcalloc(pchild, sizeof(*self));
     apr_status_t rv;
 
-    self->pool = pchild;
     self->server = s;
     self->setup = wasm_config_setup();
     self->modules = apr_pcalloc(pchild, (self->setup->files->nelts + 1)
                                         * sizeof(*self->modules));
-    self->commands = apr_hash_make(pchild);
-    self->files = apr_hash_make(pchild);
+    apr_pool_create(&self->commands_pool, pchild);
+    apr_pool_tag(self->commands_pool, "wasm_commands");
+    self->commands = apr_hash_make(self->commands_pool);
+    apr_pool_create(&self->files_pool, pchild);
+    apr_pool_tag(self->files_pool, "wasm_files");
+    self->files = apr_hash_make(self->files_pool);
     rv = apr_thread_mutex_create(&self->engine_mutex,
                                  APR_THREAD_MUTEX_DEFAULT, pchild);
     if (rv == APR_SUCCESS) {
@@ -497,8 +501,8 @@ void wasm_child_init(apr_pool_t *pchild, server_rec *s)
                      "WebAssembly");
         return;
     }
-    apr_pool_cleanup_register(pchild, self, child_cleanup,
-                              apr_pool_cleanup_null);
+    /* Before the subpools go. */
+    apr_pool_pre_cleanup_register(pchild, self, child_cleanup);
     child = self;
     if (self->setup->files->nelts) {
         start_engine(self);
@@ -633,7 +637,7 @@ static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
         run->command = command;
         if (command) {
             if (apr_hash_count(child->commands) < WASM_MAX_COMMANDS) {
-                key = command_key(child->pool, r, conf, &length);
+                key = command_key(child->commands_pool, r, conf, &length);
                 apr_hash_set(child->commands, key, length, command);
             }
             else {
@@ -719,10 +723,10 @@ static wasm_file_entry *find_file_entry(request_rec *r, int *kept)
     apr_thread_mutex_lock(child->files_mutex);
     entry = apr_hash_get(child->files, r->filename, APR_HASH_KEY_STRING);
     if (!entry && apr_hash_count(child->files) < WASM_MAX_FILES) {
-        entry = create_file_entry(child->pool);
+        entry = create_file_entry(child->files_pool);
         if (entry) {
             apr_hash_set(child->files,
-                         apr_pstrdup(child->pool, r->filename),
+                         apr_pstrdup(child->files_pool, r->filename),
                          APR_HASH_KEY_STRING, entry);
         }
     }
@@ -793,12 +797,14 @@ int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
 {
     memset(run, 0, sizeof(*run));
     run->path = conf->module ? conf->module->path : r->filename;
-    if (!child) {
-        return HTTP_SERVICE_UNAVAILABLE;
+    if (child) {
+        apr_atomic_inc32(&child->requests);
+        run->requests = &child->requests;
     }
-    apr_atomic_inc32(&child->requests);
-    run->requests = &child->requests;
-    if (!child_engine(child)) {
+    if (!child || !child_engine(child)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10516)
+                      "cannot run module %s: this process has no engine, see "
+                      "the message when it started", run->path);
         return HTTP_SERVICE_UNAVAILABLE;
     }
     return conf->module ? acquire_configured(r, conf, run)

@@ -640,7 +640,8 @@ static const char *set_compiler(cmd_parms *cmd, void *confv, const char *arg)
     rv = apr_stat(&info, setup->compiler, APR_FINFO_TYPE | APR_FINFO_PROT,
                   cmd->temp_pool);
     if ((rv != APR_SUCCESS && rv != APR_INCOMPLETE)
-        || info.filetype != APR_REG || !(info.protection & APR_FPROT_UEXECUTE)) {
+        || info.filetype != APR_REG
+        || !(info.protection & APR_FPROT_UEXECUTE)) {
         return complain(cmd, setup->compiler, "is not a program; give the path "
                         "of wasmctl");
     }

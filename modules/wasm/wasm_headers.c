@@ -184,7 +184,7 @@ const char *wasm_headers_message(wasm_headers_result result)
     case WASM_HEADERS_NO_COLON:
         return "a header line has no colon";
     case WASM_HEADERS_BAD_NAME:
-        return "a header's name is empty or has a character that names do not have";
+        return "a header's name is empty or has a character no name has";
     case WASM_HEADERS_LONG_LINE:
         return "a header line is too long";
     case WASM_HEADERS_BAD_STATUS:

@@ -75,7 +75,7 @@ typedef struct wasm_headers_line {
 typedef enum wasm_headers_result {
     WASM_HEADERS_LINE = 1,        /**< a line */
     WASM_HEADERS_DONE = 0,        /**< the empty line */
-    WASM_HEADERS_CONTROL = -1,    /**< NUL, a lone CR or another control character */
+    WASM_HEADERS_CONTROL = -1,    /**< NUL, a lone CR or other control */
     WASM_HEADERS_NO_COLON = -2,   /**< not "name: value" */
     WASM_HEADERS_BAD_NAME = -3,   /**< the name is empty or no token */
     WASM_HEADERS_LONG_LINE = -4,  /**< exceeds WASM_HEADERS_MAX_LINE */

@@ -39,7 +39,8 @@ APLOG_USE_MODULE(wasm);
 /* A write of this many bytes is passed on without a copy. */
 #define WASM_IO_DIRECT 8192
 
-/* Most of a body that is got at once. */
+/* Most of a body that is got at once; the guest may take it in smaller
+ * pieces. */
 #define WASM_IO_READ 65536
 
 /* First size of the buffer for headers. */
@@ -67,13 +68,11 @@ void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi)
 /* Standard input                                                           */
 
 /* Gets the next piece of the body, waiting at most `timeout_ms`. */
-static apr_status_t get_body(wasm_io *io, apr_size_t length,
-                             apr_uint32_t timeout_ms)
+static apr_status_t get_body(wasm_io *io, apr_uint32_t timeout_ms)
 {
     request_rec *r = io->r;
     conn_rec *c = r->connection;
     apr_interval_time_t timeout = apr_time_from_msec((apr_time_t)timeout_ms);
-    apr_off_t wanted = length < WASM_IO_READ ? length : WASM_IO_READ;
     apr_interval_time_t usual;
     apr_socket_t *socket;
     apr_status_t rv;
@@ -85,7 +84,7 @@ static apr_status_t get_body(wasm_io *io, apr_size_t length,
 
         for (;;) {
             rv = ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
-                                APR_NONBLOCK_READ, wanted);
+                                APR_NONBLOCK_READ, WASM_IO_READ);
             if (!APR_STATUS_IS_EAGAIN(rv)
                 && !(rv == APR_SUCCESS && APR_BRIGADE_EMPTY(io->in))) {
                 return rv;
@@ -104,11 +103,11 @@ static apr_status_t get_body(wasm_io *io, apr_size_t length,
     if (!socket || apr_socket_timeout_get(socket, &usual) != APR_SUCCESS
         || (usual >= 0 && usual <= timeout)) {
         return ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
-                              APR_BLOCK_READ, wanted);
+                              APR_BLOCK_READ, WASM_IO_READ);
     }
     apr_socket_timeout_set(socket, timeout);
     rv = ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
-                        APR_BLOCK_READ, wanted);
+                        APR_BLOCK_READ, WASM_IO_READ);
     apr_socket_timeout_set(socket, usual);
     return rv;
 }
@@ -162,7 +161,7 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
     }
     while (!taken && !io->in_eos && rv == APR_SUCCESS) {
         if (APR_BRIGADE_EMPTY(io->in)) {
-            rv = get_body(io, length, timeout_ms);
+            rv = get_body(io, timeout_ms);
         }
         if (rv == APR_SUCCESS) {
             rv = take_body(io, buffer, length, &taken);
@@ -172,7 +171,7 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
         return (int64_t)taken;
     }
     if (APR_STATUS_IS_TIMEUP(rv)
-        && apr_time_now() - start >= apr_time_from_msec((apr_time_t)timeout_ms)) {
+        && (apr_time_now() - start) / 1000 >= (apr_time_t)timeout_ms) {
         return -2;
     }
     io->in_status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
@@ -181,7 +180,8 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
         r->connection->keepalive = AP_CONN_CLOSE;
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, rv == AP_FILTER_ERROR ? 0 : rv, r,
-                  APLOGNO(10530) "cannot read the request body for module %s", io->path);
+                  APLOGNO(10530) "cannot read the request body for module %s",
+                  io->path);
     return -1;
 }
 

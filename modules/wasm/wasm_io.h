@@ -50,7 +50,7 @@ typedef struct wasm_io {
     int body;                       /**< the guest gets the request's body */
     apr_bucket_brigade *in;         /**< what was got and not yet read */
     int in_eos;
-    int in_status;                  /**< HTTP status if getting it failed, or OK */
+    int in_status;                  /**< HTTP status if that failed, or OK */
 
     /* standard output */
     wasm_io_phase phase;
