@@ -64,11 +64,6 @@ FileType type_of(unsigned char type, int directory, const char* name) {
 
 }  // namespace
 
-Errno DirectoryStream::open(int directory) {
-  fd_.reset(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return fd_.valid() ? Errno::kSuccess : errno_from_host(errno);
-}
-
 size_t DirectoryStream::record_length(size_t at) const {
   return load<uint16_t>(buffer_.data() + at + kLengthAt);
 }
@@ -99,13 +94,13 @@ Errno DirectoryStream::seek(uint64_t cookie) {
   const auto position = static_cast<off_t>(cookie - kStart);
   at_ = used_ = 0;
   before_ = block_ = cookie;
-  past_end_ = position < 0 || lseek(fd_.get(), position, SEEK_SET) < 0;
+  past_end_ = position < 0 || lseek(fd_, position, SEEK_SET) < 0;
   if (past_end_ && position >= 0 && errno != EINVAL) return errno_from_host(errno);
   return Errno::kSuccess;
 }
 
 Errno DirectoryStream::fill() {
-  const long got = syscall(SYS_getdents64, fd_.get(), buffer_.data(), buffer_.size());
+  const long got = syscall(SYS_getdents64, fd_, buffer_.data(), buffer_.size());
   if (got < 0) {
     // A directory that was removed meanwhile has no entries.
     if (errno != ENOENT) return errno_from_host(errno);
@@ -132,7 +127,7 @@ Errno DirectoryStream::peek(Entry& entry, bool& at_end) {
     if (name != "." && name != "..") {
       entry = {.inode = load<uint64_t>(record + kInodeAt),
                .next = record_next(at_),
-               .type = type_of(load<unsigned char>(record + kTypeAt), fd_.get(), name.data()),
+               .type = type_of(load<unsigned char>(record + kTypeAt), fd_, name.data()),
                .name = name.data(),
                .name_length = name.size()};
       return Errno::kSuccess;

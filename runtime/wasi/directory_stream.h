@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "support/unique_fd.h"
 #include "wasi/types.h"
 
 namespace wasmrt::wasi {
@@ -29,8 +28,8 @@ class DirectoryStream {
     size_t name_length;
   };
 
-  /// Reads `directory` through a descriptor of its own.
-  Errno open(int directory);
+  /// @param directory  opened for reading; its position is this stream's.
+  explicit DirectoryStream(int directory) : fd_(directory) {}
 
   /// Goes to the entry behind `cookie`; what is no position is taken as past
   /// the end. kStart looks at the directory anew.
@@ -48,7 +47,7 @@ class DirectoryStream {
   [[nodiscard]] size_t record_length(size_t at) const;
   [[nodiscard]] uint64_t record_next(size_t at) const;
 
-  UniqueFd fd_;
+  int fd_;
   uint64_t before_ = kStart;  ///< cookie before the record at at_
   uint64_t block_ = kStart;   ///< cookie before the first record of buffer_
   size_t at_ = 0;

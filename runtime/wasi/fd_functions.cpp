@@ -139,11 +139,14 @@ Errno read_directory(Context& context, Descriptor& directory, uint64_t cookie,
     }
   }
   if (directory.entries == nullptr) {
-    std::unique_ptr<DirectoryStream> entries(new (std::nothrow) DirectoryStream);
-    if (entries == nullptr) return Errno::kNomem;
-    const Errno result = entries->open(directory.fd.get());
-    if (result != Errno::kSuccess) return result;
-    directory.entries = std::move(entries);
+    if (directory.preopen != nullptr) {
+      // A preopen's descriptor is only a place (O_PATH) until now.
+      UniqueFd readable(openat(directory.fd.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!readable.valid()) return errno_from_host(errno);
+      directory.fd = std::move(readable);
+    }
+    directory.entries.reset(new (std::nothrow) DirectoryStream(directory.fd.get()));
+    if (directory.entries == nullptr) return Errno::kNomem;
   }
   DirectoryStream& entries = *directory.entries;
   Errno result = entries.seek(cookie);
@@ -279,7 +282,7 @@ Errno fd_filestat_set_times(Context& context, GuestMemory /*memory*/, uint32_t f
   if (const Errno result = context.fds().directory(fd, descriptor); result != Errno::kSuccess) {
     return result;
   }
-  // A preopen's descriptor is only a place (O_PATH), which futimens refuses.
+  // A preopen's descriptor may be only a place (O_PATH), which futimens refuses.
   return from_result(utimensat(descriptor->fd.get(), "", times, AT_EMPTY_PATH));
 }
 
