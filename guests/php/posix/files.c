@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Files: what wasi-libc leaves out, and what preview 1 does not tell.
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "locks.h"
+
+static int unsupported(void) {
+  errno = ENOSYS;
+  return -1;
+}
+
+int dup(int fd) {
+  if (fd >= 0 && fd <= 2) return fd;
+  return unsupported();
+}
+
+int dup2(int from, int to) { return from == to ? to : unsupported(); }
+int pipe(int *fds) { return unsupported(); }
+int mkfifo(const char *path, mode_t mode) { return unsupported(); }
+int mknod(const char *path, mode_t mode, dev_t device) { return unsupported(); }
+int chroot(const char *path) { return unsupported(); }
+int fchdir(int fd) { return unsupported(); }
+int getdtablesize(void) { return 1024; }
+
+// Since dup() of a standard stream is that stream, closing it does nothing.
+int __real_close(int fd);
+int __wrap_close(int fd) {
+  if (fd >= 0 && fd <= 2) return 0;
+  locks_forget(fd);
+  return __real_close(fd);
+}
+
+static mode_t mask = 022;
+
+mode_t umask(mode_t new_mask) {
+  mode_t old = mask;
+  mask = new_mask & 0777;
+  return old;
+}
+
+// Preview 1 gives no owner and no permissions. Programs that look at them are
+// told what a native PHP with files of its own user would see.
+static int complete(int result, struct stat *status) {
+  if (result != 0) return result;
+  status->st_uid = getuid();
+  status->st_gid = getgid();
+  if ((status->st_mode & 07777) == 0) {
+    status->st_mode |= S_ISDIR(status->st_mode) ? 0755 : S_ISLNK(status->st_mode) ? 0777 : 0644;
+  }
+  return 0;
+}
+
+int __real_stat(const char *path, struct stat *status);
+int __real_lstat(const char *path, struct stat *status);
+int __real_fstat(int fd, struct stat *status);
+int __real_fstatat(int fd, const char *path, struct stat *status, int flags);
+
+int __wrap_stat(const char *path, struct stat *status) {
+  return complete(__real_stat(path, status), status);
+}
+
+int __wrap_lstat(const char *path, struct stat *status) {
+  return complete(__real_lstat(path, status), status);
+}
+
+int __wrap_fstat(int fd, struct stat *status) { return complete(__real_fstat(fd, status), status); }
+
+int __wrap_fstatat(int fd, const char *path, struct stat *status, int flags) {
+  return complete(__real_fstatat(fd, path, status, flags), status);
+}
+
+int __wrap_chmod(const char *path, mode_t mode) {
+  struct stat status;
+  return stat(path, &status);
+}
+
+int __wrap_fchmod(int fd, mode_t mode) {
+  struct stat status;
+  return fstat(fd, &status);
+}
+
+int chown(const char *path, uid_t user, gid_t group) { return chmod(path, 0); }
+
+int lchown(const char *path, uid_t user, gid_t group) {
+  struct stat status;
+  return lstat(path, &status);
+}
+
+int fchown(int fd, uid_t user, gid_t group) { return fchmod(fd, 0); }
+
+enum { kSuffix = 6, kAttempts = 100 };
+
+// Replaces the last six characters of `name`; -1 if they are not XXXXXX.
+static int invent_suffix(char *name) {
+  static const char kLetters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+  unsigned char random[kSuffix];
+  if (getentropy(random, sizeof random) != 0) return -1;
+  char *suffix = name + strlen(name) - kSuffix;
+  for (int i = 0; i < kSuffix; ++i) suffix[i] = kLetters[random[i] % 64];
+  return 0;
+}
+
+static int check_template(const char *name) {
+  size_t length = strlen(name);
+  if (length >= kSuffix && memcmp(name + length - kSuffix, "XXXXXX", kSuffix) == 0) return 0;
+  errno = EINVAL;
+  return -1;
+}
+
+int mkstemp(char *name) {
+  if (check_template(name) != 0) return -1;
+  for (int i = 0; i < kAttempts; ++i) {
+    if (invent_suffix(name) != 0) return -1;
+    int fd = open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (fd >= 0 || errno != EEXIST) return fd;
+  }
+  return -1;
+}
+
+char *mkdtemp(char *name) {
+  if (check_template(name) != 0) return NULL;
+  for (int i = 0; i < kAttempts; ++i) {
+    if (invent_suffix(name) != 0) return NULL;
+    if (mkdir(name, 0700) == 0) return name;
+    if (errno != EEXIST) return NULL;
+  }
+  return NULL;
+}
+
+char *mktemp(char *name) {
+  if (check_template(name) != 0 || invent_suffix(name) != 0) *name = 0;
+  return name;
+}
+
+FILE *tmpfile(void) {
+  const char *directory = getenv("TMPDIR");
+  char name[PATH_MAX];
+  int length = snprintf(name, sizeof name, "%s/tmpXXXXXX", directory ? directory : P_tmpdir);
+  if (length < 0 || (size_t)length >= sizeof name) {
+    errno = ENAMETOOLONG;
+    return NULL;
+  }
+  int fd = mkstemp(name);
+  if (fd < 0) return NULL;
+  unlink(name);
+  return fdopen(fd, "w+");
+}

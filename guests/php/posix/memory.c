@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// mmap() of anonymous memory by growing linear memory, and of files by reading
+// them. New memory is zero and costs nothing until it is touched. Blocks of 2 MiB
+// and more are aligned to 2 MiB, as PHP's allocator wants its chunks.
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { kPage = 0x10000, kChunk = 0x200000 };
+
+// Free ranges in the order of their addresses, each described at its own start.
+struct range {
+  struct range *next;
+  size_t length;
+  _Bool clean;  // all zero but for this structure
+};
+static struct range *free_ranges;
+
+static size_t to_pages(size_t length) { return (length + kPage - 1) & ~(size_t)(kPage - 1); }
+
+static void give_back(uintptr_t address, size_t length, _Bool clean) {
+  struct range **link = &free_ranges, *previous = NULL;
+  while (*link && (uintptr_t)*link < address) {
+    previous = *link;
+    link = &previous->next;
+  }
+  struct range *range = (struct range *)address, *next = *link;
+  *range = (struct range){next, length, clean};
+  *link = range;
+  if (next && address + length == (uintptr_t)next) {
+    range->next = next->next;
+    range->length += next->length;
+    range->clean = clean && next->clean;
+    memset(next, 0, sizeof *next);
+  }
+  if (previous && (uintptr_t)previous + previous->length == address) {
+    previous->next = range->next;
+    previous->length += range->length;
+    previous->clean = previous->clean && range->clean;
+    memset(range, 0, sizeof *range);
+  }
+}
+
+static void *allocate(size_t length) {
+  if (length == 0 || length > UINTPTR_MAX - 2 * kChunk) {
+    errno = length == 0 ? EINVAL : ENOMEM;
+    return MAP_FAILED;
+  }
+  uintptr_t alignment = length >= kChunk ? kChunk : kPage;
+  length = to_pages(length);
+  for (struct range **link = &free_ranges; *link; link = &(*link)->next) {
+    struct range *range = *link;
+    uintptr_t begin = (uintptr_t)range, end = begin + range->length;
+    uintptr_t block = (begin + alignment - 1) & ~(alignment - 1);
+    if (block < begin || block > end || end - block < length) continue;
+    _Bool clean = range->clean;
+    *link = range->next;
+    memset(range, 0, sizeof *range);
+    if (block > begin) give_back(begin, block - begin, clean);
+    if (end > block + length) give_back(block + length, end - block - length, clean);
+    if (!clean) memset((void *)block, 0, length);
+    return (void *)block;
+  }
+  uintptr_t end = (uintptr_t)__builtin_wasm_memory_size(0) * kPage;
+  size_t padding = -end & (alignment - 1);
+  if (__builtin_wasm_memory_grow(0, (padding + length) / kPage) == SIZE_MAX) {
+    errno = ENOMEM;
+    return MAP_FAILED;
+  }
+  if (padding) give_back(end, padding, 1);
+  return (void *)(end + padding);
+}
+
+void *mmap(void *address, size_t length, int protection, int flags, int fd, off_t offset) {
+  if (flags & MAP_FIXED) {
+    errno = EINVAL;
+    return MAP_FAILED;
+  }
+  if (!(flags & MAP_ANON) && (protection & PROT_WRITE) && (flags & MAP_SHARED)) {
+    errno = ENODEV;
+    return MAP_FAILED;
+  }
+  void *block = allocate(length);
+  if (block == MAP_FAILED || (flags & MAP_ANON)) return block;
+  for (size_t done = 0; done < length;) {
+    ssize_t count = pread(fd, (char *)block + done, length - done, offset + done);
+    if (count < 0) {
+      munmap(block, length);
+      return MAP_FAILED;
+    }
+    if (count == 0) break;
+    done += count;
+  }
+  return block;
+}
+
+int munmap(void *address, size_t length) {
+  if ((uintptr_t)address % kPage != 0 || length == 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  length = to_pages(length);
+  // A start image keeps nothing of what is free; elsewhere clearing waits for reuse.
+  _Bool clean = start_image_in_making();
+  if (clean) memset(address, 0, length);
+  give_back((uintptr_t)address, length, clean);
+  return 0;
+}
+
+int mprotect(void *address, size_t length, int protection) { return 0; }
+int msync(void *address, size_t length, int flags) { return 0; }
