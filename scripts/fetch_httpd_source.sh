@@ -3,10 +3,10 @@
 #
 # fetch_httpd_source.sh
 #
-# Prints the path of httpd's source, as `apt-get source apache2` gives it on
-# this Debian, with Debian's patches. It is fetched once, into the user's cache
-# folder; nobody should change it there. apt's own configuration stays as it
-# is: source packages are looked up where this machine gets its binary ones.
+# Prints the path of httpd's source, which `apt-get source apache2` gives on
+# this Debian, without Debian's patches. It is fetched once, into the user's
+# cache folder; nobody should change it there. apt's own configuration stays as
+# it is: source packages are looked up where this machine gets its binary ones.
 
 set -eu
 
@@ -52,9 +52,9 @@ done
 [ -n "${fetched:-}" ] || { cat "$work/log" >&2; die "no version of it could be fetched"; }
 
 # apt has checked the hashes against the signed index.
-(cd "$work" && dpkg-source --no-check -x "apache2_${fetched#*:}.dsc" httpd) >"$work/log" 2>&1 ||
+(cd "$work" && dpkg-source --no-check --skip-patches -x "apache2_${fetched#*:}.dsc" httpd) >"$work/log" 2>&1 ||
     { cat "$work/log" >&2; die "dpkg-source failed"; }
-rm -rf "$work/apt" "$work/log" "$work"/apache2_*
+rm -rf "$work/httpd/debian" "$work/apt" "$work/log" "$work"/apache2_*
 touch "$work/.complete"
 mv -T "$work" "$cache" 2>/dev/null || [ -e "$cache/.complete" ]   # another run may have been first
 echo "$cache/httpd"
