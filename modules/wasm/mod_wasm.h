@@ -56,11 +56,21 @@ typedef struct wasm_guest {
     int config_line;
 } wasm_guest;
 
+/** A WasmSnapshot directive that asks for a start image. */
+typedef struct wasm_start {
+    const struct wasm_dir_conf *conf;  /**< of its section */
+    int index;               /**< in wasm_setup.starts */
+    const char *config_file; /**< where the directive stands */
+    int config_line;
+    wasmrt_image *image;     /**< from post_config on; NULL: run without */
+} wasm_start;
+
 /** What one reading of the configuration gave for the server as a whole. */
 typedef struct wasm_setup {
     apr_pool_t *pool;            /**< pconf */
     apr_array_header_t *files;   /**< of wasm_file pointers */
     apr_array_header_t *guests;  /**< of wasm_guest */
+    apr_array_header_t *starts;  /**< of wasm_start pointers */
     int last_id;                 /**< of configuration records */
     int max_instances;           /**< -1: not configured */
     apr_int64_t stack_bytes;     /**< -1: not configured; set by post_config */
@@ -80,6 +90,9 @@ typedef struct wasm_dir_conf {
     int transient;
 
     wasm_file *module;
+    wasm_start *start;                /**< NULL: a run begins at the beginning */
+    int snapshot;
+    apr_int64_t snapshot_ms;          /**< age of a start image; -1: any */
     const char *entry_point;
     int enable_cgi;
     int map_file_names;

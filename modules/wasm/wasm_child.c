@@ -86,6 +86,7 @@ typedef struct wasm_child {
     wasmrt_engine *engine;           /* NULL: could not be made */
 
     wasmrt_module **modules;         /* by wasm_file.index; NULL: failed */
+    wasmrt_module **started;         /* by wasm_start.index; NULL: none */
 
     apr_thread_rwlock_t *commands_lock;
     apr_pool_t *commands_pool;       /* used under that lock only */
@@ -173,6 +174,38 @@ static void fill_cache_config(wasmrt_cache_config *config, apr_pool_t *pool,
     config->layout = setup->layout;
     config->log = log_message;
     config->log_baton = s;
+}
+
+static apr_uint64_t limit_or_default(apr_int64_t limit, apr_int64_t otherwise)
+{
+    return (apr_uint64_t)(limit < 0 ? otherwise : limit);
+}
+
+/* What a guest is given, from the beginning of its run on. */
+static void fill_command_config(wasmrt_command_config *config, apr_pool_t *pool,
+                                const wasm_dir_conf *conf, const char *path)
+{
+    int argc = conf->arguments ? conf->arguments->nelts : 0;
+    const char **argv = apr_palloc(pool, (argc + 2) * sizeof(*argv));
+
+    argv[0] = apr_filepath_name_get(path);
+    if (argc) {
+        memcpy(argv + 1, conf->arguments->elts, argc * sizeof(*argv));
+    }
+    argv[argc + 1] = NULL;
+
+    memset(config, 0, sizeof(*config));
+    config->size = sizeof(*config);
+    config->arguments = argv;
+    if (conf->environment) {
+        config->environment = (const wasmrt_variable *)conf->environment->elts;
+        config->environment_count = conf->environment->nelts;
+    }
+    if (conf->directories) {
+        config->directories = (const wasmrt_directory *)conf->directories->elts;
+        config->directory_count = conf->directories->nelts;
+    }
+    config->limits.memory_bytes = limit_or_default(conf->memory_bytes, 0);
 }
 
 /* A thread may need a second place while it holds one, for a guest whose
@@ -302,7 +335,36 @@ static apr_status_t release_images(void *data)
         wasmrt_image_release(file->image);
         file->image = NULL;
     }
+    for (i = 0; i < setup->starts->nelts; i++) {
+        wasm_start *start = APR_ARRAY_IDX(setup->starts, i, wasm_start *);
+
+        wasmrt_image_release(start->image);
+        start->image = NULL;
+    }
     return APR_SUCCESS;
+}
+
+/* A route whose start image cannot be made runs without: slower, no more. */
+static void prepare_start(wasm_start *start, const wasmrt_cache_config *cache,
+                          apr_pool_t *pool, server_rec *s)
+{
+    const wasm_dir_conf *conf = start->conf;
+    wasmrt_command_config command;
+    apr_int64_t seconds = (conf->snapshot_ms + 999) / 1000;
+    wasmrt_error error;
+
+    fill_command_config(&command, pool, conf, conf->module->path);
+    if (wasmrt_start_image_prepare(cache, conf->module->path, &command,
+                                   (apr_uint32_t)(seconds > 0 ? seconds : 0),
+                                   &start->image, &error) != WASMRT_OK) {
+        start->image = NULL;
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10551)
+                     "WasmSnapshot on line %d of %s: module %s has no start "
+                     "image, so its runs begin at the beginning: %s",
+                     start->config_line, start->config_file,
+                     conf->module->path,
+                     wasm_config_reason(conf->module->path, &error));
+    }
 }
 
 int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
@@ -368,6 +430,13 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                      "restart", file->path,
                      wasm_config_reason(file->path, &error));
     }
+    for (i = 0; i < setup->starts->nelts; i++) {
+        wasm_start *start = APR_ARRAY_IDX(setup->starts, i, wasm_start *);
+
+        if (start->conf->snapshot == 1 && start->conf->module->image) {
+            prepare_start(start, &config, ptemp, s);
+        }
+    }
     return OK;
 }
 
@@ -407,6 +476,9 @@ static apr_status_t child_cleanup(void *data)
     for (i = 0; i < self->setup->files->nelts; i++) {
         release_module(&self->modules[i]);
     }
+    for (i = 0; i < self->setup->starts->nelts; i++) {
+        release_module(&self->started[i]);
+    }
     wasmrt_engine_destroy(self->engine);
     return APR_SUCCESS;
 }
@@ -431,6 +503,27 @@ static void load_modules(wasm_child *self)
     }
 }
 
+static void load_start_images(wasm_child *self)
+{
+    int i;
+
+    for (i = 0; i < self->setup->starts->nelts; i++) {
+        const wasm_start *start = APR_ARRAY_IDX(self->setup->starts, i,
+                                                wasm_start *);
+        wasmrt_error error;
+
+        if (start->image
+            && wasmrt_module_load(self->engine, start->image,
+                                  &self->started[i], &error) != WASMRT_OK) {
+            self->started[i] = NULL;
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, self->server,
+                         APLOGNO(10552) "cannot load the start image of %s, so "
+                         "its runs begin at the beginning: %s",
+                         start->conf->module->path, error.message);
+        }
+    }
+}
+
 static void start_engine(wasm_child *self)
 {
     wasmrt_engine_config config;
@@ -446,6 +539,7 @@ static void start_engine(wasm_child *self)
     config.log_baton = self->server;
     if (wasmrt_engine_create(&config, &self->engine, &error) == WASMRT_OK) {
         load_modules(self);
+        load_start_images(self);
     }
     else {
         self->engine = NULL;
@@ -480,6 +574,8 @@ void wasm_child_init(apr_pool_t *pchild, server_rec *s)
     self->setup = wasm_config_setup();
     self->modules = apr_pcalloc(pchild, (self->setup->files->nelts + 1)
                                         * sizeof(*self->modules));
+    self->started = apr_pcalloc(pchild, (self->setup->starts->nelts + 1)
+                                        * sizeof(*self->started));
     apr_pool_create(&self->commands_pool, pchild);
     apr_pool_tag(self->commands_pool, "wasm_commands");
     self->commands = apr_hash_make(self->commands_pool);
@@ -540,39 +636,15 @@ static apr_uint32_t wall_ms(const request_rec *r, const wasm_dir_conf *conf)
     return (apr_uint32_t)ms;
 }
 
-static apr_uint64_t limit_or_default(apr_int64_t limit, apr_int64_t otherwise)
-{
-    return (apr_uint64_t)(limit < 0 ? otherwise : limit);
-}
-
 static wasmrt_command *create_command(request_rec *r, const wasm_dir_conf *conf,
                                       wasmrt_module *module, const char *path)
 {
-    int argc = conf->arguments ? conf->arguments->nelts : 0;
-    const char **argv = apr_palloc(r->pool, (argc + 2) * sizeof(*argv));
     wasmrt_command_config config;
     wasmrt_command *command = NULL;
     wasmrt_error error;
 
-    argv[0] = apr_filepath_name_get(path);
-    if (argc) {
-        memcpy(argv + 1, conf->arguments->elts, argc * sizeof(*argv));
-    }
-    argv[argc + 1] = NULL;
-
-    memset(&config, 0, sizeof(config));
-    config.size = sizeof(config);
+    fill_command_config(&config, r->pool, conf, path);
     config.entry_point = conf->entry_point;
-    config.arguments = argv;
-    if (conf->environment) {
-        config.environment = (const wasmrt_variable *)conf->environment->elts;
-        config.environment_count = conf->environment->nelts;
-    }
-    if (conf->directories) {
-        config.directories = (const wasmrt_directory *)conf->directories->elts;
-        config.directory_count = conf->directories->nelts;
-    }
-    config.limits.memory_bytes = limit_or_default(conf->memory_bytes, 0);
     config.limits.output_bytes = limit_or_default(conf->output_bytes,
                                                   WASM_DEFAULT_OUTPUT);
     config.limits.wall_ms = wall_ms(r, conf);
@@ -604,11 +676,15 @@ static const void *command_key(apr_pool_t *pool, request_rec *r,
 static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
                               wasm_run *run)
 {
-    wasmrt_module *module = child->modules[conf->module->index];
+    wasmrt_module *module = conf->start ? child->started[conf->start->index]
+                                        : NULL;
     apr_ssize_t length;
     const void *key;
 
     run->path = conf->module->path;
+    if (!module) {
+        module = child->modules[conf->module->index];
+    }
     if (!module) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10523)
                       "module %s could not be loaded, see the message when "

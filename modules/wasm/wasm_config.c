@@ -33,6 +33,9 @@ APLOG_USE_MODULE(wasm);
 #define WASM_MAX_INSTANCES     100000
 #define WASM_MAX_MS            APR_INT64_C(4294967295)
 
+/* What makes a start image, by the convention of the tool wizer. */
+#define WASM_INIT_FUNCTION "wizer-initialize"
+
 /* Made anew by each reading of the configuration, read-only afterwards. */
 static wasm_setup *setup;
 
@@ -66,6 +69,7 @@ int wasm_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     setup->pool = pconf;
     setup->files = apr_array_make(pconf, 4, sizeof(wasm_file *));
     setup->guests = apr_array_make(pconf, 4, sizeof(wasm_guest));
+    setup->starts = apr_array_make(pconf, 4, sizeof(wasm_start *));
     setup->max_instances = -1;
     setup->stack_bytes = -1;
     return OK;
@@ -78,6 +82,8 @@ void *wasm_config_create_dir(apr_pool_t *pool, char *path)
 {
     wasm_dir_conf *conf = apr_pcalloc(pool, sizeof(*conf));
 
+    conf->snapshot = -1;
+    conf->snapshot_ms = -1;
     conf->enable_cgi = -1;
     conf->map_file_names = -1;
     conf->wall_ms = -1;
@@ -199,6 +205,10 @@ void *wasm_config_merge_dir(apr_pool_t *pool, void *basev, void *overv)
      * nothing that was meant for the one around it. */
     if (!over->module) {
         MERGE_POINTER(module);
+        /* A start image was made with the arguments and directories of its
+         * section: a guest that has more of them begins at the beginning. */
+        conf->start = over->arguments || over->directories
+                      || over->snapshot == 0 ? NULL : base->start;
         MERGE_POINTER(entry_point);
         MERGE_NUMBER(enable_cgi);
         MERGE_NUMBER(map_file_names);
@@ -546,6 +556,31 @@ static const char *set_map_file_names(cmd_parms *cmd, void *confv, int flag)
     return NULL;
 }
 
+static const char *set_snapshot(cmd_parms *cmd, void *confv, int flag)
+{
+    wasm_dir_conf *conf = confv;
+
+    conf->snapshot = flag;
+    conf->start = NULL;
+    if (flag) {
+        conf->start = apr_pcalloc(setup->pool, sizeof(*conf->start));
+        conf->start->conf = conf;
+        conf->start->index = setup->starts->nelts;
+        conf->start->config_file = cmd->directive->filename;
+        conf->start->config_line = cmd->directive->line_num;
+        APR_ARRAY_PUSH(setup->starts, wasm_start *) = conf->start;
+    }
+    return NULL;
+}
+
+static const char *set_snapshot_refresh(cmd_parms *cmd, void *confv,
+                                        const char *arg)
+{
+    wasm_dir_conf *conf = confv;
+
+    return parse_duration(cmd, arg, &conf->snapshot_ms);
+}
+
 static const char *set_timeout(cmd_parms *cmd, void *confv, const char *arg)
 {
     wasm_dir_conf *conf = confv;
@@ -672,6 +707,12 @@ const command_rec wasm_directives[] = {
     AP_INIT_TAKE1("WasmEntryPoint", set_entry_point, NULL,
                   RSRC_CONF | ACCESS_CONF,
                   "the exported function to call instead of _start"),
+    AP_INIT_FLAG("WasmSnapshot", set_snapshot, NULL, RSRC_CONF | ACCESS_CONF,
+                 "On: runs begin where the module's init function ended"),
+    AP_INIT_TAKE1("WasmSnapshotRefresh", set_snapshot_refresh, NULL,
+                  RSRC_CONF | ACCESS_CONF,
+                  "age in seconds at which a restart makes the start image "
+                  "anew"),
     AP_INIT_TAKE1("WasmTimeout", set_timeout, NULL, RSRC_CONF | ACCESS_CONF,
                   "wall time of one run in seconds"),
     AP_INIT_TAKE1("WasmCPULimit", set_cpu_limit, NULL, RSRC_CONF | ACCESS_CONF,
@@ -718,6 +759,21 @@ static int is_checked(int index)
     return 0;
 }
 
+/* @return what is wrong with a WasmSnapshot directive, or NULL. */
+static const char *check_start(const wasm_start *start, wasmrt_error *error)
+{
+    if (!start->conf->module) {
+        return "a start image belongs to one module with all its arguments and "
+               "directories; put the directive into the section that has the "
+               "WasmModule";
+    }
+    if (wasmrt_check_file(start->conf->module->path, WASM_INIT_FUNCTION, error)
+        != WASMRT_OK) {
+        return error->message;
+    }
+    return NULL;
+}
+
 int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                       server_rec *s)
 {
@@ -741,6 +797,20 @@ int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
                          APLOGNO(10509) "WasmModule %s on line %d of %s: %s",
                          path, guest->config_line, guest->config_file,
                          wasm_config_reason(path, &error));
+            result = HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+    for (i = 0; i < setup->starts->nelts; i++) {
+        const wasm_start *start = APR_ARRAY_IDX(setup->starts, i,
+                                                wasm_start *);
+        wasmrt_error error;
+        const char *problem = start->conf->snapshot == 1
+                              ? check_start(start, &error) : NULL;
+
+        if (problem) {
+            ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
+                         APLOGNO(10550) "WasmSnapshot on line %d of %s: %s",
+                         start->config_line, start->config_file, problem);
             result = HTTP_INTERNAL_SERVER_ERROR;
         }
     }
