@@ -219,9 +219,12 @@ std::string compiler_message(std::string_view text) {
   return printable(line, 600);
 }
 
-std::string gibibytes(uint64_t bytes) {
+std::string size_text(uint64_t bytes) {
+  const bool large = bytes >= uint64_t{1} << 30;
   char text[32];
-  std::snprintf(text, sizeof text, "%.1f GiB", static_cast<double>(bytes) / (uint64_t{1} << 30));
+  std::snprintf(text, sizeof text, "%.1f %s",
+                static_cast<double>(bytes) / static_cast<double>(uint64_t{1} << (large ? 30 : 20)),
+                large ? "GiB" : "MiB");
   return text;
 }
 
@@ -234,12 +237,12 @@ Status explain_end(int wait_status, const CompilerJob& job, const std::string& r
         return Status::resources("the compiler used up its processor time" + appendix);
       case SIGXFSZ:
         return Status::resources("the compiler made an image of more than " +
-                                 gibibytes(kMaxImageBytes) + appendix);
+                                 size_text(kMaxImageBytes) + appendix);
       case SIGABRT:
         if (raw_message.find("memory allocation") != std::string::npos ||
             raw_message.find("bad_alloc") != std::string::npos) {
           return Status::resources("the compiler needs more than the " +
-                                   gibibytes(job.memory_bytes) + " of memory it may use" +
+                                   size_text(job.memory_bytes) + " of memory it may use" +
                                    appendix);
         }
         [[fallthrough]];
