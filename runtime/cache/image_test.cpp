@@ -154,14 +154,15 @@ class ImageTest : public testing::Test {
   }
 
   /// Waits until each of the processes has the lock file open.
-  static void wait_for_lockers(const std::vector<pid_t>& pids) {
+  void wait_for_lockers(const std::vector<pid_t>& pids) const {
     for (const pid_t pid : pids) {
       const fs::path fds = "/proc/" + std::to_string(pid) + "/fd";
       bool found = false;
       while (!found) {
         std::error_code ignored;
         for (const auto& entry : fs::directory_iterator(fds, ignored)) {
-          if (fs::read_symlink(entry, ignored).string().find(".lock") != std::string::npos) {
+          const std::string target = fs::read_symlink(entry, ignored).string();
+          if (target.starts_with(cache_.string()) && target.ends_with(".lock")) {
             found = true;
           }
         }
