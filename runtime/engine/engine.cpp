@@ -20,10 +20,6 @@ constexpr uint32_t kMaxInstances = 16384;
 constexpr uint32_t kMemoriesPerInstance = 2;
 constexpr uint64_t kSlotBytes = (uint64_t{4} << 30) + (uint64_t{32} << 20);
 
-// ruby-3.2.0 has 13,000 entries in its one table; the rest is address space.
-constexpr size_t kTableElements = 100'000;
-constexpr uint32_t kTablesPerModule = 4;
-
 // Memory below this is reset in place after a run (no system call, no page
 // fault in the next run); above it pages go back to the kernel.
 constexpr size_t kKeepResidentBytes = size_t{256} << 10;
@@ -41,7 +37,7 @@ void set_pool(wasm_config_t* config, uint32_t instances) {
   wasmtime_pooling_allocation_config_total_memories_set(p, instances * kMemoriesPerInstance);
   wasmtime_pooling_allocation_config_total_gc_heaps_set(p, instances);
   wasmtime_pooling_allocation_config_total_tables_set(p, instances * kTablesPerModule);
-  wasmtime_pooling_allocation_config_max_memories_per_module_set(p, 1);
+  wasmtime_pooling_allocation_config_max_memories_per_module_set(p, kMemoriesPerModule);
   wasmtime_pooling_allocation_config_max_tables_per_module_set(p, kTablesPerModule);
   wasmtime_pooling_allocation_config_table_elements_set(p, kTableElements);
   wasmtime_pooling_allocation_config_max_core_instance_size_set(p, size_t{16} << 20);

@@ -284,14 +284,17 @@ void report_stop(const RunHost& host, const wasi::Context& context, const wasmrt
       return;
     case Stop::kTimedOut:
       if (host.cpu_used_up()) {
+        result.limits_reached |= WASMRT_LIMIT_CPU;
         explain(result, WASMRT_TIMED_OUT,
                 "processor time limit of " + seconds_text(limits.cpu_ms) + " reached");
       } else {
+        result.limits_reached |= WASMRT_LIMIT_WALL;
         explain(result, WASMRT_TIMED_OUT,
                 "time limit of " + seconds_text(limits.wall_ms) + " reached");
       }
       return;
     case Stop::kOutputLimit:
+      result.limits_reached |= WASMRT_LIMIT_OUTPUT;
       explain(result, WASMRT_OUTPUT_LIMIT,
               "more output than the limit of " + bytes_text(limits.output_bytes));
       return;
@@ -314,6 +317,7 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
   result.memory_bytes = result.input_bytes = result.output_bytes = 0;
   result.wait_ns = result.instantiate_ns = result.run_ns = 0;
   result.message[0] = result.backtrace[0] = '\0';
+  result.limits_reached = 0;
 
   char here = 0;
   const auto stack_left = reinterpret_cast<uintptr_t>(&here) - stack_lowest();
@@ -369,8 +373,10 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
 
   const StoreHandle store(wasmtime_store_new(engine.engine.get(), &guest, nullptr));
   wasmtime_context_t* store_context = wasmtime_store_context(store.get());
-  wasmtime_store_limiter(store.get(), static_cast<int64_t>(data_.limits.memory_bytes), -1, -1, -1,
-                         -1);
+  // The pool has no more room than this for tables and memories; without a pool
+  // they would be as large and as many as the guest likes.
+  wasmtime_store_limiter(store.get(), static_cast<int64_t>(data_.limits.memory_bytes),
+                         kTableElements, -1, kTablesPerModule, kMemoriesPerModule);
   wasmtime_store_epoch_deadline_callback(store.get(), on_tick, &context, nullptr);
   wasmtime_context_set_epoch_deadline(store_context, 1);
 
@@ -404,11 +410,13 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
   }
   result.input_bytes = host.input_bytes();
   result.output_bytes = host.output_bytes();
+  if (context.fds().was_refused()) result.limits_reached |= WASMRT_LIMIT_DESCRIPTORS;
 
   if (context.stop() != Stop::kNone) {
     report_stop(host, context, data_.limits, result);
     if (result.outcome == WASMRT_EXITED && result.exit_status != 0 && guest.has_memory &&
         near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
+      result.limits_reached |= WASMRT_LIMIT_MEMORY;
       explain(result, WASMRT_OUT_OF_MEMORY,
               "exited with status " + std::to_string(result.exit_status) + " at " +
                   bytes_text(result.memory_bytes) + " of memory, whose limit is " +
@@ -424,6 +432,7 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
     const std::string text = end.text();
     // The engine's words for a memory that starts above the store's limit.
     const bool memory = text.find("memory minimum size") != std::string::npos;
+    if (memory) result.limits_reached |= WASMRT_LIMIT_MEMORY;
     explain(result, memory ? WASMRT_OUT_OF_MEMORY : WASMRT_FAILED,
             memory ? "it needs more memory to start than the limit of " +
                          bytes_text(data_.limits.memory_bytes) + ": " + text
@@ -432,10 +441,12 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
   }
   copy_text(end.backtrace(), result.backtrace, sizeof result.backtrace);
   if (end.is_stack_overflow()) {
+    result.limits_reached |= WASMRT_LIMIT_STACK;
     explain(result, WASMRT_TRAPPED,
             "stack overflow: more than the limit of " + std::to_string(engine.stack_bytes >> 10) +
                 " KiB");
   } else if (guest.has_memory && near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
+    result.limits_reached |= WASMRT_LIMIT_MEMORY;
     explain(result, WASMRT_OUT_OF_MEMORY,
             end.text() + " at " + bytes_text(result.memory_bytes) + " of memory, whose limit is " +
                 bytes_text(data_.limits.memory_bytes));

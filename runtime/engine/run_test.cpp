@@ -229,6 +229,7 @@ TEST_F(Run, StackOverflowTraps) {
       "(func $deep (export \"_start\") (call $deep) (drop (i32.load (i32.const 0))))");
   EXPECT_EQ(result.outcome, WASMRT_TRAPPED);
   EXPECT_EQ(std::string(result.message).find("stack overflow"), 0U) << result.message;
+  EXPECT_EQ(result.limits_reached, uint32_t{WASMRT_LIMIT_STACK});
 }
 
 TEST_F(Run, EndlessLoopTimesOut) {
@@ -238,6 +239,7 @@ TEST_F(Run, EndlessLoopTimesOut) {
       run_once("(func (export \"_start\") (loop $again (br $again)))", limits);
   EXPECT_EQ(result.outcome, WASMRT_TIMED_OUT);
   EXPECT_STREQ(result.message, "time limit of 0.1 s reached");
+  EXPECT_EQ(result.limits_reached, uint32_t{WASMRT_LIMIT_WALL});
 }
 
 TEST_F(Run, ProcessorTimeIsLimitedApart) {
@@ -247,6 +249,7 @@ TEST_F(Run, ProcessorTimeIsLimitedApart) {
       run_once("(func (export \"_start\") (loop $again (br $again)))", limits);
   EXPECT_EQ(result.outcome, WASMRT_TIMED_OUT);
   EXPECT_STREQ(result.message, "processor time limit of 0.1 s reached");
+  EXPECT_EQ(result.limits_reached, uint32_t{WASMRT_LIMIT_CPU});
 }
 
 TEST_F(Run, LoopOfHostCallsTimesOut) {
@@ -283,6 +286,7 @@ TEST_F(Run, OutputIsLimited) {
   EXPECT_EQ(result.outcome, WASMRT_OUTPUT_LIMIT);
   EXPECT_EQ(streams_.output.size(), 1000U);
   EXPECT_STREQ(result.message, "more output than the limit of 1000 bytes");
+  EXPECT_EQ(result.limits_reached, uint32_t{WASMRT_LIMIT_OUTPUT});
 }
 
 TEST_F(Run, MemoryIsLimited) {
@@ -296,6 +300,40 @@ TEST_F(Run, MemoryIsLimited) {
                                         limits);
   EXPECT_EQ(result.outcome, WASMRT_OUT_OF_MEMORY);
   EXPECT_EQ(result.memory_bytes, 4U << 20);
+  EXPECT_EQ(result.limits_reached, uint32_t{WASMRT_LIMIT_MEMORY});
+}
+
+TEST_F(Run, MemoryForObjectsIsLimited) {
+  wasmrt_limits limits{};
+  limits.memory_bytes = 16 << 20;
+  limits.wall_ms = 30'000;
+  rusage before{};
+  getrusage(RUSAGE_SELF, &before);
+  const wasmrt_result result = run_once(R"(
+    (type $bytes (array (mut i8)))
+    (rec (type $list (struct (field (ref null $list)) (field (ref $bytes)))))
+    (func (export "_start") (local $all (ref null $list))
+      (loop $again
+        (local.set $all (struct.new $list
+          (local.get $all) (array.new $bytes (i32.const 1) (i32.const 1048576))))
+        (br $again))))",
+                                        limits);
+  rusage after{};
+  getrusage(RUSAGE_SELF, &after);
+  EXPECT_NE(result.outcome, WASMRT_EXITED);
+  EXPECT_NE(result.outcome, WASMRT_TIMED_OUT);
+  EXPECT_LT(after.ru_maxrss - before.ru_maxrss, 256L << 10) << result.message;
+}
+
+TEST_F(Run, TablesAreLimited) {
+  const wasmrt_result result = run_once(R"(
+    (table $table 1 funcref)
+    (func (export "_start")
+      (loop $again
+        (br_if $again
+          (i32.ne (table.grow $table (ref.null func) (i32.const 1000)) (i32.const -1))))
+      (if (i32.gt_u (table.size $table) (i32.const 100000)) (then unreachable))))");
+  EXPECT_EQ(result.outcome, WASMRT_EXITED) << result.message;
 }
 
 TEST_F(Run, MemoryLimitBelowTheStartIsSaid) {

@@ -18,6 +18,12 @@ inline constexpr uint64_t kDefaultStackBytes = uint64_t{1} << 20;
 /// What a host call may need on the same stack, above the guest's own frames.
 inline constexpr uint64_t kHostStackBytes = uint64_t{256} << 10;
 
+/// What one instance may have. ruby-3.2.0 has 13,000 entries in its one table;
+/// the rest is address space.
+inline constexpr uint32_t kTableElements = 100'000;
+inline constexpr uint32_t kTablesPerModule = 4;
+inline constexpr uint32_t kMemoriesPerModule = 1;
+
 /// The configuration that compiled code depends on.
 ConfigHandle new_config(wasmrt_layout layout);
 

@@ -403,6 +403,16 @@ typedef enum wasmrt_outcome {
                                it needs; see message */
 } wasmrt_outcome;
 
+/** Limits that a run can come up against. */
+typedef enum wasmrt_limit {
+    WASMRT_LIMIT_WALL = 1,         /**< wall time */
+    WASMRT_LIMIT_CPU = 2,          /**< processor time */
+    WASMRT_LIMIT_MEMORY = 4,
+    WASMRT_LIMIT_OUTPUT = 8,
+    WASMRT_LIMIT_STACK = 16,
+    WASMRT_LIMIT_DESCRIPTORS = 32  /**< the guest may have gone on without */
+} wasmrt_limit;
+
 typedef struct wasmrt_result {
     size_t size;              /**< sizeof(wasmrt_result), set by the caller */
     wasmrt_outcome outcome;
@@ -420,6 +430,9 @@ typedef struct wasmrt_result {
      *  names where the module has them; escaped, cut to this size. Empty if
      *  there is none. */
     char backtrace[1024];
+    /** The limits that the run came up against, whatever its outcome: bits of
+     *  wasmrt_limit. */
+    uint32_t limits_reached;
 } wasmrt_result;
 
 /**

@@ -56,7 +56,13 @@ class FdTable {
   /// Descriptors in use, streams and preopens among them.
   [[nodiscard]] uint32_t open_count() const { return open_; }
   /// What insert() would say.
-  [[nodiscard]] Errno room() const { return open_ < limit_ ? Errno::kSuccess : Errno::kMfile; }
+  [[nodiscard]] Errno room() {
+    if (open_ < limit_) return Errno::kSuccess;
+    was_refused_ = true;
+    return Errno::kMfile;
+  }
+  /// Whether the limit has ever been in the way.
+  [[nodiscard]] bool was_refused() const { return was_refused_; }
   /// kBadf if the number is not in use.
   Errno close(uint32_t number);
   /// Puts what is at `from` in place of what is at `to`. kBadf unless both are
@@ -73,6 +79,7 @@ class FdTable {
 
   uint32_t limit_;
   uint32_t open_ = 0;
+  bool was_refused_ = false;
   uint32_t lowest_free_ = 0;  ///< no free number is lower
   uint32_t end_ = 0;          ///< numbers in use are lower
   uint32_t capacity_ = kInline;
