@@ -211,7 +211,7 @@ Errno poll(Context& context, GuestMemory memory, GuestPtr in, GuestPtr out, Gues
   // All is read before anything is stored: the two arrays may overlap.
   PollSet set;
   for (GuestSize i = 0; i < count; ++i) {
-    AnySubscription subscription;
+    AnySubscription subscription = {};
     (void)memory.load(in + i * static_cast<GuestPtr>(sizeof(subscription)), subscription);
     if (const Errno result = set.add(context, subscription); result != Errno::kSuccess) {
       return result;
