@@ -42,7 +42,7 @@ fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mod_wasm/php
 key=$({
     cd "$PHP_GUEST_SOURCE"
-    find build.sh cc sources.lock start_image.c start_image.h patches posix -type f | LC_ALL=C sort | xargs sha256sum
+    find build.sh cc sources.lock chain_handlers.awk start_image.c start_image.h patches posix -type f | LC_ALL=C sort | xargs sha256sum
     echo "locks $locks"
     clang-$compiler --version | head -n 1
 } | sha256sum | cut -c1-24)
@@ -218,6 +218,8 @@ say "building PHP"
 unpack php8.4
 if [ ! -e "$work/php8.4/.patched" ]; then
     patch -s -f -d "$work/php8.4" -p1 <"$PHP_GUEST_SOURCE/patches/php.patch"
+    awk -f "$PHP_GUEST_SOURCE/chain_handlers.awk" "$work/php8.4/Zend/zend_vm_execute.h" >"$work/zend_vm_execute.h"
+    mv "$work/zend_vm_execute.h" "$work/php8.4/Zend/"
     (cd "$work/php8.4" && run php-buildconf ./buildconf --force)
     touch "$work/php8.4/.patched"
 fi
@@ -241,9 +243,7 @@ if [ ! -e Makefile ]; then
         --with-sqlite3 --enable-pdo --with-pdo-sqlite --with-zlib --with-iconv --enable-gd --with-jpeg --enable-exif \
         --with-libxml --enable-dom --enable-simplexml --enable-xml --enable-xmlreader --enable-xmlwriter
 fi
-run php-compile make -j "$jobs" cgi
-rm -f sapi/cgi/php-cgi
-run php-link env PHP_GUEST_CC=link make cgi
+run php env PHP_GUEST_CC=guest make -j "$jobs" cgi
 mkdir -p "$cache/$key"
 cp sapi/cgi/php-cgi "$cache/$key/php.wasm.new"
 mv "$cache/$key/php.wasm.new" "$result"

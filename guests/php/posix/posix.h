@@ -9,6 +9,7 @@
 #ifndef __ASSEMBLER__
 
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -114,6 +115,9 @@ int sigsuspend(const sigset_t *set);
 #define siglongjmp longjmp
 
 // Sockets.
+#ifndef POLLPRI
+#define POLLPRI 0
+#endif
 #ifndef SO_RCVTIMEO
 #define SO_RCVTIMEO 66
 #define SO_SNDTIMEO 67

@@ -68,6 +68,11 @@ struct group *getgrnam(const char *name) { return NULL; }
 struct group *getgrgid(gid_t gid) { return NULL; }
 int initgroups(const char *user, gid_t gid) { return unsupported(); }
 
+int gethostname(char *name, size_t size) {
+  snprintf(name, size, "localhost");
+  return 0;
+}
+
 unsigned alarm(unsigned seconds) { return 0; }
 
 int sigaction(int signal, const struct sigaction *action, struct sigaction *old) {
