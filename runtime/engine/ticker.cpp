@@ -34,9 +34,12 @@ Ticker::~Ticker() {
 }
 
 void Ticker::wake() {
-  // Under the mutex, so that the thread is either not yet waiting and sees
-  // running_, or is waiting and hears the notification.
-  const std::scoped_lock lock(mutex_);
+  // Of all that find it asleep, one wakes it. The run may well be over before
+  // the thread looks, so what it waits for is this word and not running_.
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!asleep_.exchange(false, std::memory_order_seq_cst)) return;
+  }
   changed_.notify_one();
 }
 
@@ -51,8 +54,12 @@ void Ticker::loop() {
     idle = running_.load(std::memory_order_acquire) > 0 ? 0 : idle + 1;
     if (idle < kIdlePeriods) continue;
     asleep_.store(true, std::memory_order_seq_cst);
-    changed_.wait(lock, [this] { return stop_ || running_.load(std::memory_order_seq_cst) > 0; });
-    asleep_.store(false, std::memory_order_seq_cst);
+    // A run that began before that did not see it.
+    if (running_.load(std::memory_order_seq_cst) > 0) {
+      asleep_.store(false, std::memory_order_seq_cst);
+    } else {
+      changed_.wait(lock, [this] { return stop_ || !asleep_.load(std::memory_order_seq_cst); });
+    }
     idle = 0;
   }
 }
