@@ -31,6 +31,10 @@ APLOG_USE_MODULE(wasm);
 #define WASM_MIN_STACK         APR_INT64_C(65536)
 #define WASM_MAX_STACK         APR_INT64_C(268435456)
 #define WASM_MAX_INSTANCES     100000
+#define WASM_MIN_HEADERS       APR_INT64_C(256)
+#define WASM_MAX_HEADERS       APR_INT64_C(16777216)
+#define WASM_MIN_DESCRIPTORS   8
+#define WASM_MAX_DESCRIPTORS   65536
 #define WASM_MAX_MS            APR_INT64_C(4294967295)
 
 /* What makes a start image, by the convention of the tool wizer. */
@@ -63,9 +67,17 @@ static int is_second_reading(void)
     return ap_state_query(AP_SQ_CONFIG_GEN) == 1;
 }
 
+static apr_status_t forget_setup(void *unused)
+{
+    setup = NULL;
+    return APR_SUCCESS;
+}
+
 int wasm_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
     setup = apr_pcalloc(pconf, sizeof(*setup));
+    apr_pool_cleanup_register(pconf, NULL, forget_setup,
+                              apr_pool_cleanup_null);
     setup->pool = pconf;
     setup->files = apr_array_make(pconf, 4, sizeof(wasm_file *));
     setup->guests = apr_array_make(pconf, 4, sizeof(wasm_guest));
@@ -90,14 +102,18 @@ void *wasm_config_create_dir(apr_pool_t *pool, char *path)
     conf->cpu_ms = -1;
     conf->memory_bytes = -1;
     conf->output_bytes = -1;
+    conf->header_bytes = -1;
+    conf->max_descriptors = -1;
 
-    if (!setup || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM) {
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_RUN_MPM) {
         conf->transient = 1;
     }
     else {
         int *id = apr_palloc(pool, sizeof(*id));
 
-        *id = ++setup->last_id;
+        /* The main server's own record, which all others are merged into, is
+         * made when the module is loaded, before wasm_config_pre(). */
+        *id = setup ? ++setup->last_id : 0;
         conf->ids = id;
         conf->id_count = 1;
     }
@@ -224,6 +240,8 @@ void *wasm_config_merge_dir(apr_pool_t *pool, void *basev, void *overv)
     MERGE_NUMBER(cpu_ms);
     MERGE_NUMBER(memory_bytes);
     MERGE_NUMBER(output_bytes);
+    MERGE_NUMBER(header_bytes);
+    MERGE_NUMBER(max_descriptors);
     return conf;
 }
 
@@ -429,6 +447,7 @@ static const char *set_module(cmd_parms *cmd, void *confv, const char *arg)
 
     guest = apr_array_push(setup->guests);
     guest->conf = conf;
+    guest->server = cmd->server;
     guest->config_file = cmd->directive->filename;
     guest->config_line = cmd->directive->line_num;
     return NULL;
@@ -620,23 +639,51 @@ static const char *set_output_limit(cmd_parms *cmd, void *confv,
     return parse_bytes(cmd, arg, 1, APR_INT64_MAX, &conf->output_bytes);
 }
 
+static const char *set_header_limit(cmd_parms *cmd, void *confv,
+                                    const char *arg)
+{
+    wasm_dir_conf *conf = confv;
+
+    return parse_bytes(cmd, arg, WASM_MIN_HEADERS, WASM_MAX_HEADERS,
+                       &conf->header_bytes);
+}
+
+static const char *parse_number(cmd_parms *cmd, const char *arg, int minimum,
+                                int maximum, int *number)
+{
+    char *end;
+    apr_int64_t value = apr_strtoi64(arg, &end, 10);
+
+    if (!apr_isdigit(*arg) || *end || value < minimum || value > maximum) {
+        return complain(cmd, arg, apr_psprintf(cmd->pool,
+                        "is not a number from %d to %d", minimum, maximum));
+    }
+    *number = (int)value;
+    return NULL;
+}
+
+static const char *set_max_descriptors(cmd_parms *cmd, void *confv,
+                                       const char *arg)
+{
+    wasm_dir_conf *conf = confv;
+
+    const char *problem = parse_number(cmd, arg, WASM_MIN_DESCRIPTORS,
+                                       WASM_MAX_DESCRIPTORS,
+                                       &conf->max_descriptors);
+
+    if (!problem && setup->max_descriptors < conf->max_descriptors) {
+        setup->max_descriptors = conf->max_descriptors;
+    }
+    return problem;
+}
+
 static const char *set_max_instances(cmd_parms *cmd, void *confv,
                                      const char *arg)
 {
     const char *problem = ap_check_cmd_context(cmd, GLOBAL_ONLY);
-    apr_int64_t value;
-    char *end;
 
-    if (problem) {
-        return problem;
-    }
-    value = apr_strtoi64(arg, &end, 10);
-    if (!apr_isdigit(*arg) || *end || value < 1 || value > WASM_MAX_INSTANCES) {
-        return complain(cmd, arg, apr_psprintf(cmd->pool,
-                        "is not a number from 1 to %d", WASM_MAX_INSTANCES));
-    }
-    setup->max_instances = (int)value;
-    return NULL;
+    return problem ? problem : parse_number(cmd, arg, 1, WASM_MAX_INSTANCES,
+                                            &setup->max_instances);
 }
 
 static const char *set_stack_limit(cmd_parms *cmd, void *confv, const char *arg)
@@ -723,6 +770,12 @@ const command_rec wasm_directives[] = {
     AP_INIT_TAKE1("WasmOutputLimit", set_output_limit, NULL,
                   RSRC_CONF | ACCESS_CONF,
                   "output of one run in bytes, or with K, M, G, or 'none'"),
+    AP_INIT_TAKE1("WasmHeaderLimit", set_header_limit, NULL,
+                  RSRC_CONF | ACCESS_CONF,
+                  "bytes of header lines in one response, or with K, M"),
+    AP_INIT_TAKE1("WasmMaxDescriptors", set_max_descriptors, NULL,
+                  RSRC_CONF | ACCESS_CONF,
+                  "files and directories that one guest may have open"),
     AP_INIT_TAKE1("WasmMaxInstances", set_max_instances, NULL, RSRC_CONF,
                   "instances at once in each server process"),
     AP_INIT_TAKE1("WasmStackLimit", set_stack_limit, NULL, RSRC_CONF,
