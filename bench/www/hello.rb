@@ -1,0 +1,1 @@
+puts "Content-Type: text/plain\n\nHello from Ruby"
