@@ -8,7 +8,7 @@ export PORT MPM
 GUESTS := $(CURDIR)/build/guests
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help bootstrap build guests serve test install clean
+.PHONY: help bootstrap build guests serve test bench package in-tree php-guest install clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
@@ -16,6 +16,9 @@ help:
 	@echo 'make test     install what is missing, build, run all tests (TESTS="-k php" selects)'
 	@echo 'make build    the module, the runtime library and wasmctl, into build/release'
 	@echo 'make install  the same three into PREFIX ($(PREFIX)); honours DESTDIR'
+	@echo 'make bench    measure against a native handler, mod_cgid, php-fpm and others'
+	@echo 'make package  Debian packages, into build/packages'
+	@echo 'make in-tree  build the module inside the source tree of httpd'
 	@echo 'make clean    remove build/'
 
 bootstrap:
@@ -40,6 +43,19 @@ test: build guests
 	@ctest --preset release --output-on-failure
 	@echo 'Running the tests of the module in real servers'
 	@/usr/bin/python3 -m pytest -p no:cacheprovider tests $(TESTS)
+
+bench: build guests
+	@bench/run.sh
+
+package: bootstrap
+	@packaging/build.sh
+
+# PHP 8.4 with OPcache, from Debian's sources; takes long, the first time.
+php-guest: bootstrap
+	@guests/php/build.sh
+
+in-tree: build guests
+	@scripts/in-tree.sh
 
 install: build
 	@cmake --install build/release --prefix '$(PREFIX)'

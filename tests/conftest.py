@@ -91,9 +91,16 @@ def configure():
 
 
 @pytest.fixture(scope="module")
-def env(request, make_env, mpm, configure, paths):
+def server_options():
+    """A test module's own fixture of this name gives options of HttpdTestEnv."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def env(request, make_env, mpm, configure, server_options, paths):
     """A running server for the tests of one module, one for each MPM."""
-    server = make_env(f"{request.module.__name__.rsplit('.', maxsplit=1)[-1]}-{mpm}", mpm=mpm)
+    server = make_env(f"{request.module.__name__.rsplit('.', maxsplit=1)[-1]}-{mpm}", mpm=mpm,
+                      **server_options)
     conf = HttpdConf(server)
     configure(conf, paths)
     conf.install()

@@ -13,6 +13,13 @@ def mpm(request):
 
 
 @pytest.fixture(scope="module")
+def server_options():
+    # A process whose threads are all busy closes idle keep-alive connections,
+    # which ab counts as failures: no process may get more than it has threads.
+    return {"threads": 32}
+
+
+@pytest.fixture(scope="module")
 def configure():
     def add(conf, paths):
         conf.add_wasm("/hello", f"{paths.guests}/hello.wasm")
@@ -21,7 +28,7 @@ def configure():
                   f'    WasmModule "{paths.guests}/php-cgi.wasm"',
                   f'    WasmMapDir /app "{paths.site}/php" ro', "    WasmEnableCGI On",
                   "    WasmMapCGIFileNames On", "</Directory>"])
-        # Room for the server's own spare threads, so that it has nothing to say of them.
+        # So that the server has nothing to say of its spare threads.
         conf.add(["MinSpareThreads 1"])
     return add
 
@@ -39,5 +46,7 @@ def test_080_01_ab(env, path, length, options):
     assert found["HTML transferred"] == str(2000 * length)
     assert sorted(env.child_pids()) == before
     loud = [line for line in env.httpd_error_log.recent()
-            if not re.search(r"\[[^]:]*:(info|debug|trace\d)\]", line)]
+            if not re.search(r"\[[^]:]*:(info|debug|trace\d)\]", line)
+            # What a server says when it has started comes a moment after it answers.
+            and not re.search("AH00094|resuming normal operations", line)]
     assert loud == []

@@ -78,12 +78,14 @@ class HttpdTestEnv:
 
     CURL_TIMEOUT = 60
 
-    def __init__(self, server_dir, wasm_module, mpm="event", processes=2, cache_dir=None):
+    def __init__(self, server_dir, wasm_module, mpm="event", processes=2, threads=16,
+                 cache_dir=None):
         self.server_dir = server_dir
         self.wasm_module = wasm_module
         self.cache_dir = cache_dir or os.path.join(server_dir, "wasm-cache")
         self.mpm = mpm
         self.processes = processes
+        self.threads = threads   # of each process
         self.http_port, self.http_port2 = free_ports(2)
         self.libexec_dir = self.get_apxs_var("LIBEXECDIR")
         self.httpd = os.path.join(self.get_apxs_var("SBINDIR"), self.get_apxs_var("PROGNAME"))
@@ -132,7 +134,7 @@ class HttpdTestEnv:
         if self.mpm == "prefork":
             return [f"StartServers {n}", f"MinSpareServers {n}", f"MaxSpareServers {n + 1}",
                     f"ServerLimit {n}", f"MaxRequestWorkers {n}"]
-        threads = 16
+        threads = self.threads
         all_threads = threads * n
         return [f"StartServers {n}", f"ServerLimit {n}",
                 f"ThreadsPerChild {threads}", f"ThreadLimit {threads}",
