@@ -19,6 +19,7 @@ help:
 	@echo 'make bench    measure against a native handler, mod_cgid, php-fpm and others'
 	@echo 'make package  Debian packages, into build/packages'
 	@echo 'make in-tree  build the module inside the source tree of httpd'
+	@echo 'make php-guest  PHP 8.4 with OPcache from Debian'"'"'s sources, into build/guests'
 	@echo 'make clean    remove build/'
 
 bootstrap:
@@ -45,6 +46,7 @@ test: build guests
 	@/usr/bin/python3 -m pytest -p no:cacheprovider tests $(TESTS)
 
 bench: build guests
+	@scripts/bootstrap.sh wrk php8.2-fpm php8.2-opcache
 	@bench/run.sh
 
 package: bootstrap
@@ -52,7 +54,7 @@ package: bootstrap
 
 # PHP 8.4 with OPcache, from Debian's sources; takes long, the first time.
 php-guest: bootstrap
-	@guests/php/build.sh
+	@guests/php/build.sh '$(GUESTS)/php.wasm'
 
 in-tree: build guests
 	@scripts/in-tree.sh

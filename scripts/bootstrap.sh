@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs the Debian packages that building, serving and testing need, if any
-# is missing. Asks nothing; a second run changes nothing. No package here
-# starts a service.
+# bootstrap.sh [PACKAGE…]
+#
+# Installs the Debian packages that building, serving and testing need, and
+# those that are named, if any is missing. Asks nothing; a second run changes
+# nothing. No package of its own list starts a service.
 
 set -eu
 
@@ -15,6 +17,7 @@ apache2-bin apache2-dev apache2-utils
 cmake ninja-build make g++ pkg-config libssl-dev libgtest-dev libcli11-dev
 clang lld wasi-libc libclang-rt-14-dev-wasm32 libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 wabt
 python3 python3-pytest curl ca-certificates openssl git
+$*
 "
 
 # Is the first version at least the second?
