@@ -35,7 +35,7 @@ constexpr uint32_t kMemorySize = 64 * 1024;
 // Strings that calls can point at lie here, one in each slot.
 constexpr uint32_t kSlots = 32 * 1024;
 constexpr uint32_t kSlotSize = 64;
-constexpr std::string_view kSecret = "the-secret-outside";
+constexpr std::string_view kSecret = "\xF1the-secret-outside";
 constexpr std::string_view kReadOnly = "read-only-content";
 
 constexpr std::string_view kPaths[] = {
@@ -45,6 +45,22 @@ constexpr std::string_view kPaths[] = {
     "loop",      "fifo",        "new",       "new/",      ".",          "./",
     "dir/inner", "dangling",    "dangling/", "new/x",     "../ro/file", "to_secret",
     "dir//sub/", "to_dir/../up"};
+
+// libFuzzer learns what the library's own comparisons look for, and would
+// write the secret into the guest's memory by itself: so none of them here.
+
+bool same(std::string_view a, std::string_view b) {
+  int difference = a.size() != b.size();
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) difference |= a[i] ^ b[i];
+  return difference == 0;
+}
+
+bool contains_secret(std::string_view text) {
+  for (size_t at = 0; (at = text.find(kSecret[0], at)) != text.npos; ++at) {
+    if (same(text.substr(at, kSecret.size()), kSecret)) return true;
+  }
+  return false;
+}
 
 /// Streams that take and give anything, and a run that is over at once when it
 /// begins to wait.
@@ -98,8 +114,8 @@ class World {
 
   /// Ends the program if anything but "rw" changed.
   void check() const {
-    expect(read("secret") == kSecret, "the file outside was changed");
-    expect(read("ro/file") == kReadOnly, "the read-only file was changed");
+    expect(same(read("secret"), kSecret), "the file outside was changed");
+    expect(same(read("ro/file"), kReadOnly), "the read-only file was changed");
     expect(count("") == 3, "something was made or removed outside");
     expect(count("ro") == 2 && count("ro/dir") == 0, "the read-only directory was changed");
     struct stat status;
@@ -217,7 +233,7 @@ void run(World& world, Input& input) {
       }
     }
     function.call(context, {memory.data(), memory.size()}, values);
-    World::expect(memmem(memory.data(), memory.size(), kSecret.data(), kSecret.size()) == nullptr,
+    World::expect(!contains_secret({reinterpret_cast<const char*>(memory.data()), memory.size()}),
                   "the file outside was read");
   }
 }
