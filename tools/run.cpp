@@ -331,6 +331,8 @@ int run(int argc, char** argv) {
   // Who writes into a closed pipe gets an error and not the signal, wherever
   // the guest's own descriptors lead.
   signal(SIGPIPE, SIG_IGN);
+  // Under `ulimit -f` a guest's write fails with an errno, as in httpd.
+  signal(SIGXFSZ, SIG_IGN);
   const std::string path = options.words()[0];
   const std::string name = base_name(path);
   std::vector<const char*> arguments(options.words(), options.words() + options.word_count());

@@ -89,6 +89,11 @@ class World {
     std::string name = fs::temp_directory_path() / "fuzz-wasi-XXXXXX";
     if (mkdtemp(name.data()) == nullptr) std::abort();
     top_ = name;
+    // Large files would only take time; to reach the limit is no error here.
+    // Done with the first input, since libFuzzer has a handler of its own.
+    constexpr rlimit kFileSize = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
+    setrlimit(RLIMIT_FSIZE, &kFileSize);
+    signal(SIGXFSZ, SIG_IGN);
   }
   ~World() { fs::remove_all(top_); }
 
@@ -239,14 +244,6 @@ void run(World& world, Input& input) {
 }
 
 }  // namespace
-
-extern "C" int LLVMFuzzerInitialize(int* /*count*/, char*** /*arguments*/) {
-  // Large files would only take time.
-  constexpr rlimit kFileSize = {.rlim_cur = 1 << 20, .rlim_max = 1 << 20};
-  setrlimit(RLIMIT_FSIZE, &kFileSize);
-  signal(SIGXFSZ, SIG_IGN);
-  return 0;
-}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static World world;
