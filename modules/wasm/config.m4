@@ -58,7 +58,7 @@ AC_DEFUN([CHECK_WASM_RUNTIME], [
   ])
 ])
 
-wasm_objects="mod_wasm.lo wasm_cgi.lo wasm_child.lo wasm_config.lo wasm_handler.lo wasm_headers.lo wasm_io.lo"
+wasm_objects="mod_wasm.lo wasm_cgi.lo wasm_child.lo wasm_config.lo wasm_handler.lo wasm_headers.lo wasm_io.lo wasm_status.lo"
 
 APACHE_MODULE(wasm, WebAssembly programs in process, $wasm_objects, , no, [
   CHECK_WASM_RUNTIME

@@ -24,7 +24,10 @@
 #include "ap_mmn.h"
 #include "mpm_common.h"
 
+#include "mod_status.h"
+
 #include "mod_wasm.h"
+#include "wasm_status.h"
 
 static void wasm_register_hooks(apr_pool_t *p)
 {
@@ -36,6 +39,10 @@ static void wasm_register_hooks(apr_pool_t *p)
     ap_hook_child_stopping(wasm_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
 #endif
     ap_hook_handler(wasm_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_handler(wasm_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(wasm_status_dump, NULL, NULL, APR_HOOK_MIDDLE);
+    APR_OPTIONAL_HOOK(ap, status_hook, wasm_status_section, NULL, NULL,
+                      APR_HOOK_MIDDLE);
 }
 
 AP_DECLARE_MODULE(wasm) = {

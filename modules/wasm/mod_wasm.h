@@ -26,6 +26,7 @@
  *   wasm_io.c       the guest's standard streams
  *   wasm_cgi.c      CGI: the request's variables, the response's headers
  *   wasm_headers.c  the grammar of a CGI header block
+ *   wasm_status.c   counts, and the pages that show them
  */
 
 #ifndef MOD_WASM_H
@@ -46,12 +47,14 @@ extern module AP_MODULE_DECLARE_DATA wasm_module;
 typedef struct wasm_file {
     const char *path;        /**< absolute */
     int index;               /**< in wasm_setup.files */
+    int row;                 /**< of its counts; -1: not counted */
     wasmrt_image *image;     /**< from post_config on; NULL if that failed */
 } wasm_file;
 
 /** A WasmModule directive, remembered to check it once all are read. */
 typedef struct wasm_guest {
     const struct wasm_dir_conf *conf;
+    const server_rec *server;
     const char *config_file; /**< where the directive stands */
     int config_line;
 } wasm_guest;
@@ -73,6 +76,9 @@ typedef struct wasm_setup {
     apr_array_header_t *starts;  /**< of wasm_start pointers */
     int last_id;                 /**< of configuration records */
     int max_instances;           /**< -1: not configured */
+    int max_descriptors;         /**< the most that any guest is configured to
+                                      have, 0: none is; what any may have, from
+                                      post_config on */
     apr_int64_t stack_bytes;     /**< -1: not configured; set by post_config */
     const char *cache_dir;       /**< absolute; NULL: not configured */
     const char *compiler;        /**< absolute; NULL: not configured */
@@ -105,6 +111,8 @@ typedef struct wasm_dir_conf {
     apr_int64_t cpu_ms;               /**< 0: no limit */
     apr_int64_t memory_bytes;
     apr_int64_t output_bytes;         /**< 0: no limit */
+    apr_int64_t header_bytes;
+    int max_descriptors;
 } wasm_dir_conf;
 
 /* wasm_config.c */
@@ -148,12 +156,16 @@ void wasm_child_stopping(apr_pool_t *pchild, int graceful);
 /** @return 1 from then on. */
 int wasm_child_is_stopping(void);
 
+/** @return how many descriptors a guest may have open. */
+apr_uint32_t wasm_child_max_descriptors(const wasm_dir_conf *conf);
+
 /** A command, held for one request. */
 typedef struct wasm_run {
     const char *path;                /**< of the module, for messages */
     const wasmrt_command *command;
     wasmrt_command *own;             /**< the same, if it is this request's */
     int is_file;                     /**< the requested file is the module */
+    int row;                         /**< of its module's counts */
     apr_uint32_t *requests;          /**< the counter this run is part of */
 } wasm_run;
 
@@ -167,6 +179,21 @@ typedef struct wasm_run {
 int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
                        wasm_run *run);
 void wasm_child_release(wasm_run *run);
+
+/** What the server as a whole is set to. */
+int wasm_child_max_instances(const wasm_setup *setup);
+const char *wasm_child_cache_dir(apr_pool_t *pool, const wasm_setup *setup);
+
+/** @return 1 if the cache has an up-to-date image of the file. */
+int wasm_child_is_cached(apr_pool_t *pool, server_rec *s, const char *path);
+
+/**
+ * Loads a module from memory, by way of the cache for requested files.
+ *
+ * @return 1; or 0, and the reason in *error.
+ */
+int wasm_child_load_bytes(request_rec *r, const void *bytes, apr_size_t length,
+                          wasmrt_module **module, wasmrt_error *error);
 
 /* wasm_handler.c */
 

@@ -36,6 +36,7 @@
 #include <unistd.h>
 
 #include "mod_wasm.h"
+#include "wasm_status.h"
 
 APLOG_USE_MODULE(wasm);
 
@@ -58,6 +59,13 @@ APLOG_USE_MODULE(wasm);
 #define WASM_DEFAULT_STACK   APR_INT64_C(1048576)
 #define WASM_STACK_MARGIN    APR_INT64_C(393216)
 #define WASM_SMALLEST_STACK  APR_INT64_C(65536)
+
+/* Descriptors of one guest where nothing is configured; how many the server
+ * itself may need, besides one for each thread's connection; and how many a
+ * guest's descriptor can stand for: a directory that is being read takes two. */
+#define WASM_DEFAULT_DESCRIPTORS 256
+#define WASM_OWN_DESCRIPTORS     256
+#define WASM_EACH_DESCRIPTOR     2
 
 /* Output of one run where nothing is configured. */
 #define WASM_DEFAULT_OUTPUT  APR_INT64_C(1073741824)
@@ -114,7 +122,7 @@ static void log_message(void *baton, wasmrt_log_level level,
     ap_log_error(APLOG_MARK, levels[level], 0, s, APLOGNO(10510) "%s", message);
 }
 
-static const char *cache_directory(apr_pool_t *pool, const wasm_setup *setup)
+const char *wasm_child_cache_dir(apr_pool_t *pool, const wasm_setup *setup)
 {
     if (setup->cache_dir) {
         return setup->cache_dir;
@@ -167,7 +175,7 @@ static void fill_cache_config(wasmrt_cache_config *config, apr_pool_t *pool,
 {
     memset(config, 0, sizeof(*config));
     config->size = sizeof(*config);
-    config->directory = cache_directory(pool, setup);
+    config->directory = wasm_child_cache_dir(pool, setup);
     config->compiler = compiler_path(pool, setup);
     config->compiler_uid = -1;
     config->compiler_gid = -1;
@@ -208,9 +216,25 @@ static void fill_command_config(wasmrt_command_config *config, apr_pool_t *pool,
     config->limits.memory_bytes = limit_or_default(conf->memory_bytes, 0);
 }
 
+/* Without a compiler, what is not in the cache is an error. */
+int wasm_child_is_cached(apr_pool_t *pool, server_rec *s, const char *path)
+{
+    wasmrt_cache_config config;
+    wasmrt_image *image = NULL;
+    int cached;
+
+    fill_cache_config(&config, pool, wasm_config_setup(), s);
+    config.compiler = NULL;
+    config.log = NULL;
+    cached = access(config.directory, X_OK) == 0
+             && wasmrt_image_prepare(&config, path, &image, NULL) == WASMRT_OK;
+    wasmrt_image_release(image);
+    return cached;
+}
+
 /* A thread may need a second place while it holds one, for a guest whose
  * output includes another guest's, and HTTP/2 brings threads of its own. */
-static int max_instances(const wasm_setup *setup)
+int wasm_child_max_instances(const wasm_setup *setup)
 {
     int threads = 1;
 
@@ -289,6 +313,43 @@ static int check_stack(wasm_setup *setup, server_rec *s)
         return 0;
     }
     return 1;
+}
+
+/* @return how many descriptors a process needs for guests that have
+ *         `each` of them. */
+static apr_int64_t needed_descriptors(const wasm_setup *setup, int each)
+{
+    int instances = wasm_child_max_instances(setup);
+
+    return WASM_OWN_DESCRIPTORS
+           + (apr_int64_t)instances * (1 + WASM_EACH_DESCRIPTOR * each);
+}
+
+/* A server without a free descriptor cannot take connections, so guests get a
+ * share each of what a process may have, however many of them run. */
+static void check_descriptors(wasm_setup *setup, server_rec *s)
+{
+    int wanted = setup->max_descriptors > WASM_DEFAULT_DESCRIPTORS
+                 ? setup->max_descriptors : WASM_DEFAULT_DESCRIPTORS;
+    struct rlimit limit;
+    apr_int64_t share;
+
+    setup->max_descriptors = wanted;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0
+        || limit.rlim_max == RLIM_INFINITY
+        || (apr_int64_t)limit.rlim_max >= needed_descriptors(setup, wanted)) {
+        return;
+    }
+    share = ((apr_int64_t)limit.rlim_max - needed_descriptors(setup, 0))
+            / wasm_child_max_instances(setup) / WASM_EACH_DESCRIPTOR;
+    setup->max_descriptors = share > 8 ? (int)share : 8;
+    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10554)
+                 "a process may have %" APR_INT64_T_FMT " descriptors, so "
+                 "each guest may have %d instead of %d; raise the hard limit "
+                 "(ulimit -Hn) to %" APR_INT64_T_FMT " or lower "
+                 "WasmMaxInstances", (apr_int64_t)limit.rlim_max,
+                 setup->max_descriptors, wanted,
+                 needed_descriptors(setup, wanted));
 }
 
 static void make_cache_directories(apr_pool_t *pool, const char *directory,
@@ -389,15 +450,17 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
         return HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    check_descriptors(setup, s);
+
     setup->layout = WASMRT_LAYOUT_RESERVED;
-    if (!wasmrt_layout_fits((apr_uint32_t)max_instances(setup))) {
+    if (!wasmrt_layout_fits((apr_uint32_t)wasm_child_max_instances(setup))) {
         setup->layout = WASMRT_LAYOUT_COMPACT;
         ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10515)
                      "the address space of a process does not suffice for %d "
                      "instances at once, so guests run with explicit memory "
                      "checks, which is slower; raise the limit on address "
                      "space (ulimit -v) or lower WasmMaxInstances",
-                     max_instances(setup));
+                     wasm_child_max_instances(setup));
     }
 
     fill_cache_config(&config, ptemp, setup, s);
@@ -430,6 +493,7 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
                      "restart", file->path,
                      wasm_config_reason(file->path, &error));
     }
+    wasm_status_post_config(setup, ptemp, s);
     for (i = 0; i < setup->starts->nelts; i++) {
         wasm_start *start = APR_ARRAY_IDX(setup->starts, i, wasm_start *);
 
@@ -532,7 +596,7 @@ static void start_engine(wasm_child *self)
     memset(&config, 0, sizeof(config));
     config.size = sizeof(config);
     config.layout = self->setup->layout;
-    config.max_instances = (apr_uint32_t)max_instances(self->setup);
+    config.max_instances = (apr_uint32_t)wasm_child_max_instances(self->setup);
     config.wait_ms = WASM_BUSY_WAIT_MS;
     config.stack_bytes = (apr_uint64_t)self->setup->stack_bytes;
     config.log = log_message;
@@ -563,6 +627,19 @@ static wasmrt_engine *child_engine(wasm_child *self)
         apr_thread_mutex_unlock(self->engine_mutex);
     }
     return self->engine;
+}
+
+/* Where the limit that is in force is lower than what guests may need, it is
+ * raised within the limit that the administrator has set. */
+static void raise_descriptor_limit(const wasm_setup *setup)
+{
+    rlim_t needed = (rlim_t)needed_descriptors(setup, setup->max_descriptors);
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
+        limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
 }
 
 void wasm_child_init(apr_pool_t *pchild, server_rec *s)
@@ -599,7 +676,9 @@ void wasm_child_init(apr_pool_t *pchild, server_rec *s)
     }
     /* Before the subpools go. */
     apr_pool_pre_cleanup_register(pchild, self, child_cleanup);
+    raise_descriptor_limit(self->setup);
     child = self;
+    wasm_status_child_init(s);
     if (self->setup->files->nelts) {
         start_engine(self);
     }
@@ -636,6 +715,15 @@ static apr_uint32_t wall_ms(const request_rec *r, const wasm_dir_conf *conf)
     return (apr_uint32_t)ms;
 }
 
+apr_uint32_t wasm_child_max_descriptors(const wasm_dir_conf *conf)
+{
+    int wanted = conf->max_descriptors > 0 ? conf->max_descriptors
+                                           : WASM_DEFAULT_DESCRIPTORS;
+
+    return (apr_uint32_t)(wanted < child->setup->max_descriptors
+                          ? wanted : child->setup->max_descriptors);
+}
+
 static wasmrt_command *create_command(request_rec *r, const wasm_dir_conf *conf,
                                       wasmrt_module *module, const char *path)
 {
@@ -649,6 +737,7 @@ static wasmrt_command *create_command(request_rec *r, const wasm_dir_conf *conf,
                                                   WASM_DEFAULT_OUTPUT);
     config.limits.wall_ms = wall_ms(r, conf);
     config.limits.cpu_ms = (apr_uint32_t)limit_or_default(conf->cpu_ms, 0);
+    config.limits.max_descriptors = wasm_child_max_descriptors(conf);
 
     if (wasmrt_command_create(module, &config, &command, &error)
         != WASMRT_OK) {
@@ -682,6 +771,7 @@ static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
     const void *key;
 
     run->path = conf->module->path;
+    run->row = conf->module->row;
     if (!module) {
         module = child->modules[conf->module->index];
     }
@@ -755,12 +845,70 @@ static int is_module(const char *path, apr_pool_t *pool)
     return result;
 }
 
+/* Loads a module that is not configured. @return 1, or 0 with *error. */
+static int load_path(request_rec *r, const char *path, wasmrt_module **module,
+                     wasmrt_error *error)
+{
+    wasmrt_cache_config config;
+    wasmrt_image *image;
+    wasmrt_status status;
+
+    *module = NULL;
+    fill_cache_config(&config, r->pool, child->setup, child->server);
+    config.directory = apr_pstrcat(r->pool, config.directory,
+                                   "/" WASM_FILES_SUBDIR, NULL);
+    status = wasmrt_image_prepare(&config, path, &image, error);
+    if (status == WASMRT_OK) {
+        status = wasmrt_module_load(child->engine, image, module, error);
+        wasmrt_image_release(image);
+    }
+    if (status != WASMRT_OK) {
+        *module = NULL;
+    }
+    return status == WASMRT_OK;
+}
+
+int wasm_child_load_bytes(request_rec *r, const void *bytes, apr_size_t length,
+                          wasmrt_module **module, wasmrt_error *error)
+{
+    const char *directory;
+    apr_file_t *file = NULL;
+    apr_status_t rv;
+    char *path = NULL;
+    int loaded;
+
+    if (!child || !child_engine(child)) {
+        apr_cpystrn(error->message, "this process has no engine; the error log "
+                    "says why", sizeof(error->message));
+        return 0;
+    }
+    rv = apr_temp_dir_get(&directory, r->pool);
+    if (rv == APR_SUCCESS) {
+        path = apr_pstrcat(r->pool, directory, "/wasm.XXXXXX", NULL);
+        rv = apr_file_mktemp(&file, path, 0, r->pool);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_file_write_full(file, bytes, length, NULL);
+    }
+    if (rv != APR_SUCCESS) {
+        apr_cpystrn(error->message, "cannot write a temporary file",
+                    sizeof(error->message));
+        loaded = 0;
+    }
+    else {
+        loaded = load_path(r, path, module, error);
+    }
+    if (file) {
+        apr_file_close(file);
+        apr_file_remove(path, r->pool);
+    }
+    return loaded;
+}
+
 /* Brings an entry up to date with its file. The caller holds its mutex. */
 static void load_file(wasm_file_entry *entry, request_rec *r,
                       const apr_finfo_t *info)
 {
-    wasmrt_cache_config config;
-    wasmrt_image *image;
 
     release_module(&entry->module);
     entry->info = *info;
@@ -769,18 +917,7 @@ static void load_file(wasm_file_entry *entry, request_rec *r,
                     "a WebAssembly module", sizeof(entry->error.message));
         return;
     }
-    fill_cache_config(&config, r->pool, child->setup, child->server);
-    config.directory = apr_pstrcat(r->pool, config.directory,
-                                   "/" WASM_FILES_SUBDIR, NULL);
-    if (wasmrt_image_prepare(&config, r->filename, &image, &entry->error)
-        != WASMRT_OK) {
-        return;
-    }
-    if (wasmrt_module_load(child->engine, image, &entry->module, &entry->error)
-        != WASMRT_OK) {
-        entry->module = NULL;
-    }
-    wasmrt_image_release(image);
+    load_path(r, r->filename, &entry->module, &entry->error);
 }
 
 static wasm_file_entry *create_file_entry(apr_pool_t *pool)
@@ -823,6 +960,7 @@ static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
 
     run->path = r->filename;
     run->is_file = 1;
+    run->row = WASM_STATUS_FILES;
     if (r->finfo.filetype == APR_NOFILE) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10524)
                       "module not found or unable to stat: %s (no WasmModule "

@@ -24,6 +24,7 @@
 #include "mod_wasm.h"
 #include "wasm_cgi.h"
 #include "wasm_io.h"
+#include "wasm_status.h"
 
 APLOG_USE_MODULE(wasm);
 
@@ -35,22 +36,45 @@ static const struct {
     const char *name;        /* in WASM_OUTCOME */
     const char *number;      /* of the message */
     const char *message;
-    const char *advice;      /* which directive would help */
 } outcomes[] = {
-    { OK, APLOG_DEBUG, "exited", APLOGNO(10536), "exited", "" },
+    { OK, APLOG_DEBUG, "exited", APLOGNO(10536), "exited" },
     { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "trapped", APLOGNO(10537),
-      "was stopped by a fault", "" },
+      "was stopped by a fault" },
     { HTTP_GATEWAY_TIME_OUT, APLOG_ERR, "timed-out", APLOGNO(10538),
-      "ran out of time", " (see WasmTimeout and WasmCPULimit)" },
+      "ran out of time" },
     { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "out-of-memory", APLOGNO(10539),
-      "ran out of memory", " (see WasmMemoryLimit)" },
+      "ran out of memory" },
     { HTTP_BAD_GATEWAY, APLOG_ERR, "output-limit", APLOGNO(10540),
-      "wrote too much", " (see WasmOutputLimit)" },
+      "wrote too much" },
     { OK, APLOG_INFO, "aborted", APLOGNO(10541),
-      "was stopped", "" },
+      "was stopped" },
     { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "failed", APLOGNO(10542),
-      "could not be started", "" }
+      "could not be started" }
 };
+
+/* @return which directive moves the limit that ended a run, to be put behind
+ *         the reason. */
+static const char *advice(const wasmrt_result *result)
+{
+    static const struct {
+        apr_uint32_t limit;
+        const char *advice;
+    } directives[] = {
+        { WASMRT_LIMIT_WALL, " (see WasmTimeout)" },
+        { WASMRT_LIMIT_CPU, " (see WasmCPULimit)" },
+        { WASMRT_LIMIT_MEMORY, " (see WasmMemoryLimit)" },
+        { WASMRT_LIMIT_OUTPUT, " (see WasmOutputLimit)" },
+        { WASMRT_LIMIT_STACK, " (see WasmStackLimit)" }
+    };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(directives) / sizeof(directives[0]); i++) {
+        if (result->limits_reached & directives[i].limit) {
+            return directives[i].advice;
+        }
+    }
+    return "";
+}
 
 /* A guest without proper headers ends in one way or another; what matters is
  * that its response could not be used. */
@@ -156,7 +180,7 @@ static int finish_run(wasm_io *io, const wasmrt_result *result)
                   "%smodule %s %s: %s%s%s%s",
                   outcomes[result->outcome].number, io->path,
                   outcomes[result->outcome].message, result->message,
-                  outcomes[result->outcome].advice,
+                  advice(result),
                   *result->backtrace ? "; its stack: " : "",
                   result->backtrace);
     return fail(io, outcomes[result->outcome].status);
@@ -205,15 +229,22 @@ int wasm_handler(request_rec *r)
     }
 
     io = apr_palloc(r->pool, sizeof(*io));
-    wasm_io_init(io, r, run.path, conf->enable_cgi == 1);
+    wasm_io_init(io, r, run.path, conf->enable_cgi == 1,
+                 conf->header_bytes > 0 ? (apr_size_t)conf->header_bytes
+                                        : WASM_HEADERS_MAX_BLOCK);
     if (conf->enable_cgi == 1) {
         environment = wasm_cgi_environment(r, conf, &environment_count);
     }
 
     memset(&result, 0, sizeof(result));
     result.size = sizeof(result);
+    wasm_status_begin(run.row);
     started = wasmrt_run(run.command, environment, environment_count,
-                         &wasm_io_streams, io, &result);
+                         APLOGrtrace4(r) ? &wasm_io_traced_streams
+                                         : &wasm_io_streams, io, &result);
+    wasm_status_end(run.row,
+                    started == WASMRT_BUSY ? "busy" : outcome_name(io, &result),
+                    &result);
     wasm_io_end_errors(io);
     wasm_child_release(&run);
 
@@ -224,6 +255,12 @@ int wasm_handler(request_rec *r)
                       "(see WasmMaxInstances)", io->path);
         apr_table_setn(r->err_headers_out, "Retry-After", "1");
         return HTTP_SERVICE_UNAVAILABLE;
+    }
+    if (result.limits_reached & WASMRT_LIMIT_DESCRIPTORS) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10553)
+                      "module %s wanted to open more than the %u descriptors "
+                      "it may have (see WasmMaxDescriptors)", io->path,
+                      (unsigned int)wasm_child_max_descriptors(conf));
     }
     note_result(r, outcome_name(io, &result), &result);
     return finish_run(io, &result);

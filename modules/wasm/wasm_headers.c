@@ -22,10 +22,11 @@ wasm_headers_end wasm_headers_find_end(wasm_headers_finder *finder,
                                        const char *data, size_t length,
                                        size_t *used)
 {
+    size_t limit = finder->limit ? finder->limit : WASM_HEADERS_MAX_BLOCK;
     size_t i;
 
     for (i = 0; i < length; i++) {
-        if (finder->total >= WASM_HEADERS_MAX_BLOCK) {
+        if (finder->total >= limit) {
             *used = i;
             return WASM_HEADERS_TOO_LARGE;
         }

@@ -28,15 +28,18 @@
 
 #include <stddef.h>
 
-/** Bytes a header block may have, its final empty line included. */
+/** Bytes a header block may have, its final empty line included, where
+ *  nothing else is said. */
 #define WASM_HEADERS_MAX_BLOCK 65536
 
 /** Bytes one line may have, without its line end. httpd's header scanner
  *  takes lines of at most 8191 bytes with their line end. */
 #define WASM_HEADERS_MAX_LINE 8189
 
-/** Looks for the end of a header block; all zero bits at the beginning. */
+/** Looks for the end of a header block; all zero bits at the beginning, but
+ *  for the limit if there is one. */
 typedef struct wasm_headers_finder {
+    size_t limit;       /**< of the block; 0: WASM_HEADERS_MAX_BLOCK */
     size_t total;       /**< bytes seen so far */
     int in_line;        /**< the line we are in has a byte */
     int after_cr;       /**< and that byte is a single CR */
@@ -46,7 +49,7 @@ typedef struct wasm_headers_finder {
 typedef enum wasm_headers_end {
     WASM_HEADERS_MORE = 0,   /**< the block goes on behind these bytes */
     WASM_HEADERS_FOUND,      /**< it ends within them */
-    WASM_HEADERS_TOO_LARGE   /**< it exceeds WASM_HEADERS_MAX_BLOCK */
+    WASM_HEADERS_TOO_LARGE   /**< it exceeds the limit */
 } wasm_headers_end;
 
 /**

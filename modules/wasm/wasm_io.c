@@ -52,7 +52,8 @@ APLOG_USE_MODULE(wasm);
 /* How often a body is looked for that cannot be waited for with a timeout. */
 #define WASM_IO_LOOK_MS 20
 
-void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi)
+void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
+                  apr_size_t header_limit)
 {
     memset(io, 0, sizeof(*io));
     io->r = r;
@@ -62,6 +63,7 @@ void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi)
     io->in = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     io->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     io->promised = -1;
+    io->finder.limit = header_limit;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -305,9 +307,9 @@ static int io_write(void *baton, const void *buffer, size_t length)
 
         if (end == WASM_HEADERS_TOO_LARGE) {
             ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, io->r, APLOGNO(10532)
-                          "module %s sent more than %d bytes of headers; the "
-                          "response is not passed on", io->path,
-                          WASM_HEADERS_MAX_BLOCK);
+                          "module %s sent more than %" APR_SIZE_T_FMT " bytes "
+                          "of headers (see WasmHeaderLimit); the response is "
+                          "not passed on", io->path, io->finder.limit);
             io->out_status = HTTP_BAD_GATEWAY;
             return -1;
         }
@@ -544,5 +546,24 @@ const wasmrt_streams wasm_io_streams = {
     io_write,
     io_flush,
     io_write_error,
-    io_aborted
+    io_aborted,
+    NULL
+};
+
+static void io_trace(void *baton, const char *line)
+{
+    wasm_io *io = baton;
+
+    ap_log_rerror(APLOG_MARK, APLOG_TRACE4, 0, io->r, "%s", line);
+}
+
+const wasmrt_streams wasm_io_traced_streams = {
+    sizeof(wasmrt_streams),
+    { -1, -1, -1 },
+    io_read,
+    io_write,
+    io_flush,
+    io_write_error,
+    io_aborted,
+    io_trace
 };

@@ -85,11 +85,16 @@ typedef struct wasm_io {
  * @param cgi   CGI: the body goes to standard input, and the output begins
  *              with headers. Otherwise standard input is empty, and all of
  *              the output is body.
+ * @param header_limit  bytes that the headers may have.
  */
-void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi);
+void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
+                  apr_size_t header_limit);
 
 /** The functions for wasmrt_run(); their baton is a wasm_io. */
 extern const wasmrt_streams wasm_io_streams;
+
+/** The same, and each of the guest's host calls goes to the log at trace4. */
+extern const wasmrt_streams wasm_io_traced_streams;
 
 /** Logs what is left of standard error. */
 void wasm_io_end_errors(wasm_io *io);

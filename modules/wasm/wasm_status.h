@@ -1,0 +1,63 @@
+/* Licensed to the Apache Software Foundation (ASF) under one or more
+ * contributor license agreements.  See the NOTICE file distributed with
+ * this work for additional information regarding copyright ownership.
+ * The ASF licenses this file to You under the Apache License, Version 2.0
+ * (the "License"); you may not use this file except in compliance with
+ * the License.  You may obtain a copy of the License at
+ *
+ *     http://www.apache.org/licenses/LICENSE-2.0
+ *
+ * Unless required by applicable law or agreed to in writing, software
+ * distributed under the License is distributed on an "AS IS" BASIS,
+ * WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+ * See the License for the specific language governing permissions and
+ * limitations under the License.
+ */
+
+/**
+ * @file  wasm_status.h
+ * @brief What can be seen of mod_wasm from outside: counts of all children,
+ *        the handlers wasm-status and wasm-info, a section in mod_status, and
+ *        httpd -t -D DUMP_WASM.
+ */
+
+#ifndef WASM_STATUS_H
+#define WASM_STATUS_H
+
+#include "mod_wasm.h"
+
+/** Handlers' names. */
+#define WASM_STATUS_HANDLER_NAME "wasm-status"
+#define WASM_INFO_HANDLER_NAME   "wasm-info"
+
+/** Row of the counts for requested files that are modules themselves. */
+#define WASM_STATUS_FILES 0
+
+/**
+ * Makes the counts, which all children share and which stay over graceful
+ * restarts, and finds the row of each configured module.
+ */
+void wasm_status_post_config(wasm_setup *setup, apr_pool_t *ptemp,
+                             server_rec *s);
+
+/** Claims this process's place among the children. */
+void wasm_status_child_init(server_rec *s);
+
+/** A run begins. @param row  -1: not counted. */
+void wasm_status_begin(int row);
+
+/**
+ * A run has ended, or was refused.
+ *
+ * @param row      as for wasm_status_begin().
+ * @param outcome  its name, as in WASM_OUTCOME.
+ */
+void wasm_status_end(int row, const char *outcome,
+                     const wasmrt_result *result);
+
+/** Hooks. */
+int wasm_status_handler(request_rec *r);
+int wasm_status_section(request_rec *r, int flags);
+void wasm_status_dump(apr_pool_t *p, server_rec *s);
+
+#endif /* WASM_STATUS_H */
