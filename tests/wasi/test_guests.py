@@ -5,6 +5,7 @@ import ctypes
 import errno
 import os
 import pathlib
+import resource
 import struct
 import subprocess
 
@@ -54,12 +55,12 @@ def without_openat2(error):
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def run(guests, world, guest, *arguments, options=(), openat2_error=None):
+def run(guests, world, guest, *arguments, options=(), prepare=None):
     return subprocess.run(
         [BUILD / "wasmctl", "run", "--dir", f"{world}/rw::/rw", "--dir", f"{world}/ro::/ro:ro",
          *options, guests / guest, *arguments],
         input=b"", capture_output=True, timeout=60, check=False,
-        preexec_fn=(lambda: without_openat2(openat2_error)) if openat2_error else None)
+        preexec_fn=prepare)
 
 
 def left_alone(world):
@@ -81,7 +82,8 @@ def test_what_libc_does(guests, world, check, openat2_error):
         (world / "rw/out_dir").symlink_to("../beside")
     else:
         (world / "rw/dir").rmdir()
-    done = run(guests, world, "posix.wasm", check, openat2_error=openat2_error)
+    done = run(guests, world, "posix.wasm", check,
+               prepare=(lambda: without_openat2(openat2_error)) if openat2_error else None)
     assert (done.returncode, done.stderr) == (0, b"")
     left_alone(world)
 
@@ -90,6 +92,13 @@ def test_a_guest_that_waits_for_a_fifo_is_ended(guests, world):
     os.mkfifo(world / "rw/fifo")
     done = run(guests, world, "posix.wasm", "fifo", options=["--timeout", "1"])
     assert done.returncode == 124
+
+
+def test_the_file_size_limit_is_an_errno(guests, world):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 26, 1 << 26))
+    done = run(guests, world, "posix.wasm", "limit", prepare=limit)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_wasi_unstable(guests, world):

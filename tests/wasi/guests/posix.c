@@ -171,13 +171,22 @@ static void check_fifo(void) {
   read(fd, &byte, 1);
 }
 
+static void check_limit(void) {
+  /* No file may be larger than 64 MiB. */
+  int fd = open("/rw/a", O_RDWR | O_CREAT, 0666);
+  HOLDS(fd >= 0);
+  FAILS(pwrite(fd, "x", 1, 1 << 26), EFBIG);
+  FAILS(ftruncate(fd, (1 << 26) + 1), EFBIG);
+}
+
 int main(int argc, char** argv) {
   static const struct {
     const char* name;
     void (*run)(void);
   } checks[] = {{"files", check_files},     {"directory", check_directory},
                 {"escape", check_escape},   {"readonly", check_readonly},
-                {"waiting", check_waiting}, {"fifo", check_fifo}};
+                {"waiting", check_waiting}, {"fifo", check_fifo},
+                {"limit", check_limit}};
   for (unsigned i = 0; argc == 2 && i < sizeof(checks) / sizeof(*checks); ++i) {
     if (strcmp(argv[1], checks[i].name) != 0) continue;
     checks[i].run();
