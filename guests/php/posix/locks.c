@@ -75,7 +75,7 @@ static struct file *files;  // by descriptor
 static int file_count;
 
 void locks_forget(int fd) {
-  if (fd >= file_count || files[fd].representative < 0) return;
+  if (fd < 0 || fd >= file_count || files[fd].representative < 0) return;
   if (files[fd].representative != fd) {
     files[fd].representative = -1;
     return;
