@@ -114,7 +114,8 @@ echo "Starting $("$httpd" -v | sed -n 's/^Server version: //p') with the $mpm MP
 touch "$state/error.log"
 tail -n +1 -F "$state/error.log" 2>/dev/null &
 follower=$!
-"$httpd" -d "$state" -f "$state/httpd.conf" -DFOREGROUND </dev/null &
+# In a session of its own: a stopping server signals its whole process group.
+setsid "$httpd" -d "$state" -f "$state/httpd.conf" -DFOREGROUND </dev/null &
 server=$!
 until curl -s -o /dev/null "http://127.0.0.1:$port/"; do
     kill -0 "$server" 2>/dev/null || { server=; sleep 0.2; die "the server did not start"; }
