@@ -33,7 +33,7 @@ done | tar -c --null -T - | tar -x -C "$staged"
 cp -r "$staged/packaging/debian" "$staged/debian"
 
 echo "Building packages of version $packaged into build/packages (log: build/packages/build.log)"
-(cd "$staged" && DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:-} nocheck" dpkg-buildpackage -b -us -uc) \
+(cd "$staged" && DEB_BUILD_OPTIONS="${DEB_BUILD_OPTIONS:+$DEB_BUILD_OPTIONS }nocheck" dpkg-buildpackage -b -us -uc) \
     >"$out/build.log" 2>&1 || { tail -n 40 "$out/build.log" >&2; die "dpkg-buildpackage failed"; }
 rm -rf "$staged"
 if command -v lintian >/dev/null; then
