@@ -94,6 +94,7 @@ $identity
 $(load "mpm_$mpm" unixd log_config authz_core mime dir alias reqtimeout)
 LoadModule wasm_module "$build/mod_wasm.so"
 WasmCacheDir "$cache"
+WasmMaxInstances 32
 
 TypesConfig /dev/null
 AddType text/css .css

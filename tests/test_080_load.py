@@ -30,6 +30,8 @@ def configure():
                   "    WasmMapCGIFileNames On", "</Directory>"])
         # So that the server has nothing to say of its spare threads.
         conf.add(["MinSpareThreads 1"])
+        # Nor of descriptors, which so many threads with guests might run out of.
+        conf.add(["WasmMaxInstances 32"])
     return add
 
 
