@@ -257,7 +257,7 @@ int wasm_handler(request_rec *r)
         return HTTP_SERVICE_UNAVAILABLE;
     }
     if (result.limits_reached & WASMRT_LIMIT_DESCRIPTORS) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10553)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10555)
                       "module %s wanted to open more than the %u descriptors "
                       "it may have (see WasmMaxDescriptors)", io->path,
                       (unsigned int)wasm_child_max_descriptors(conf));
