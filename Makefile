@@ -8,7 +8,7 @@ export PORT MPM
 GUESTS := $(CURDIR)/build/guests
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help bootstrap build guests serve test bench package in-tree php-guest install clean
+.PHONY: help bootstrap build guests serve test bench package test-package in-tree check-manual php-guest install clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
@@ -18,7 +18,9 @@ help:
 	@echo 'make install  the same three into PREFIX ($(PREFIX)); honours DESTDIR'
 	@echo 'make bench    measure against a native handler, mod_cgid, php-fpm and others'
 	@echo 'make package  Debian packages, into build/packages'
+	@echo 'make test-package  install, use and purge them on a clean Debian (root)'
 	@echo 'make in-tree  build the module inside the source tree of httpd'
+	@echo 'make check-manual  hold the manual page against the DTD and stylesheets of httpd'
 	@echo 'make php-guest  PHP 8.4 with OPcache from Debian'"'"'s sources, into build/guests'
 	@echo 'make clean    remove build/'
 
@@ -52,12 +54,19 @@ bench: build guests
 package: bootstrap
 	@packaging/build.sh
 
+# Needs root: installs them on a clean Debian in a directory.
+test-package:
+	@packaging/test.sh
+
 # PHP 8.4 with OPcache, from Debian's sources; takes long, the first time.
 php-guest: bootstrap
 	@guests/php/build.sh '$(GUESTS)/php.wasm'
 
 in-tree: build guests
 	@scripts/in-tree.sh
+
+check-manual:
+	@scripts/check-manual.sh
 
 install: build
 	@cmake --install build/release --prefix '$(PREFIX)'
