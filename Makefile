@@ -8,7 +8,7 @@ export PORT MPM
 GUESTS := $(CURDIR)/build/guests
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help bootstrap build guests serve test bench package test-package in-tree check-manual php-guest install clean
+.PHONY: help fuzz bootstrap build guests serve test bench package test-package in-tree check-manual php-guest install clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
@@ -22,6 +22,7 @@ help:
 	@echo 'make in-tree  build the module inside the source tree of httpd'
 	@echo 'make check-manual  hold the manual page against the DTD and stylesheets of httpd'
 	@echo 'make php-guest  PHP 8.4 with OPcache from Debian'"'"'s sources, into build/guests'
+	@echo 'make fuzz     run the libFuzzer targets (FUZZ_SECONDS=60 each)'
 	@echo 'make clean    remove build/'
 
 bootstrap:
@@ -67,6 +68,10 @@ in-tree: build guests
 
 check-manual:
 	@scripts/check-manual.sh
+
+FUZZ_SECONDS ?= 60
+fuzz: bootstrap
+	@scripts/fuzz.sh '$(FUZZ_SECONDS)'
 
 install: build
 	@cmake --install build/release --prefix '$(PREFIX)'

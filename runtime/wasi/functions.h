@@ -107,6 +107,19 @@ Errno sock_send(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs
                 uint32_t flags, GuestPtr sent) noexcept;
 Errno sock_shutdown(Context& context, GuestMemory memory, uint32_t fd, uint32_t how) noexcept;
 
+/// Of module "mod_wasm", not of preview 1: locks a file by its open file description
+/// (fcntl F_OFD_SETLK, flock), so that native programs heed it. It ends with the
+/// descriptor, at the latest with the run.
+/// @param kind    0 unlock, 1 shared, 2 exclusive; plus 4: only tell whether a range
+///                could be locked so
+/// @param length  bytes from `start`; 0 is to the end of the file, however it grows;
+///                negative is the lock of flock(2), which no range conflicts with
+/// @param wait    not 0: until it can be had, or the run ends
+/// @return kAgain if another holds it, kNotcapable for an exclusive lock beneath a
+///         read-only directory
+Errno fd_lock(Context& context, GuestMemory memory, uint32_t fd, uint32_t kind, uint64_t start,
+              uint64_t length, uint32_t wait) noexcept;
+
 /// Where wasi_unstable differs from preview 1: layouts and the order of whence.
 namespace unstable {
 

@@ -50,6 +50,7 @@ struct Adapter<kFunction, Result (*)(Context&, GuestMemory, Args...) noexcept> {
 
 constexpr std::string_view kPreview1 = "wasi_snapshot_preview1";
 constexpr std::string_view kUnstable = "wasi_unstable";
+constexpr std::string_view kOwn = "mod_wasm";
 
 template <auto kFunction>
 constexpr HostFunction entry(std::string_view module, std::string_view name) {
@@ -154,6 +155,8 @@ constexpr std::array kFunctions = {
     WASI_BOTH(sock_recv),
     WASI_BOTH(sock_send),
     WASI_BOTH(sock_shutdown),
+
+    entry<fd_lock>(kOwn, "fd_lock"),
 };
 
 #undef WASI_PREVIEW1

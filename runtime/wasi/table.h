@@ -24,7 +24,7 @@ enum class ValueType : uint8_t { kI32, kI64 };
 /// One host function. The wasm signature follows from the type of the C++
 /// function behind `call`.
 struct HostFunction {
-  /// "wasi_snapshot_preview1" or "wasi_unstable".
+  /// "wasi_snapshot_preview1", "wasi_unstable" or "mod_wasm".
   std::string_view module;
   std::string_view name;
   std::span<const ValueType> parameters;
@@ -35,7 +35,7 @@ struct HostFunction {
   void (*call)(Context& context, GuestMemory memory, RawValue* values) noexcept;
 };
 
-/// All functions of preview 1, then all of the older wasi_unstable.
+/// All functions of preview 1, then all of the older wasi_unstable, then our own.
 std::span<const HostFunction> host_functions();
 
 /// @return nullptr if there is no such function.

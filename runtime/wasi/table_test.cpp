@@ -96,11 +96,12 @@ TEST(TableTest, HoldsNothingElseAndNothingTwice) {
   std::set<std::pair<std::string_view, std::string_view>> seen;
   for (const HostFunction& function : host_functions()) {
     EXPECT_TRUE(seen.insert({function.module, function.name}).second) << function.name;
+    if (function.module == "mod_wasm") continue;
     EXPECT_TRUE(std::ranges::any_of(kPreview1, [&](const auto& known) {
       return known.first == function.name;
     })) << function.name;
   }
-  EXPECT_EQ(seen.size(), 46u + 45u);
+  EXPECT_EQ(seen.size(), 46u + 45u + 1u);
 }
 
 TEST(TableTest, FindsNothingUnderOtherNames) {

@@ -114,6 +114,10 @@ Errno TestGuest::call(std::string_view name, std::initializer_list<uint64_t> val
   return call("wasi_snapshot_preview1", name, values);
 }
 
+Errno TestGuest::call_own(std::string_view name, std::initializer_list<uint64_t> values) {
+  return call("mod_wasm", name, values);
+}
+
 Errno TestGuest::call_unstable(std::string_view name, std::initializer_list<uint64_t> values) {
   return call("wasi_unstable", name, values);
 }

@@ -88,6 +88,7 @@ class TestGuest {
                      uint32_t max_descriptors = 256);
 
   Errno call(std::string_view name, std::initializer_list<uint64_t> arguments);
+  Errno call_own(std::string_view name, std::initializer_list<uint64_t> arguments);
   Errno call_unstable(std::string_view name, std::initializer_list<uint64_t> arguments);
 
   /// Memory of `size` bytes for the guest's use, aligned to 8 and zeroed.
