@@ -181,12 +181,13 @@ if [ ! -e "$work/prefix/lib/libsqlite3.a" ]; then
     mkdir -p "$work/objects/sqlite" "$work/objects/sqlite-source"
     (cd "$work/objects/sqlite-source" && run sqlite-configure "$work/sqlite3/configure" --disable-tcl &&
         run sqlite-source make sqlite3.c sqlite3.h)
-    # One thread; no shared memory between instances, so no write-ahead log.
+    # One thread; no shared memory between instances, so no write-ahead log. Locks as on
+    # Unix: for WASI, SQLite would make FILE.lock directories.
     (cd "$work/objects/sqlite" && run sqlite "$cc" $common -O2 -c ../sqlite-source/sqlite3.c \
         -DSQLITE_THREADSAFE=0 -DSQLITE_OMIT_LOAD_EXTENSION -DSQLITE_OMIT_WAL -DSQLITE_MAX_MMAP_SIZE=0 \
         -DSQLITE_ENABLE_COLUMN_METADATA -DSQLITE_ENABLE_FTS3 -DSQLITE_ENABLE_FTS3_PARENTHESIS -DSQLITE_ENABLE_FTS4 \
         -DSQLITE_ENABLE_FTS5 -DSQLITE_ENABLE_RTREE -DSQLITE_ENABLE_MATH_FUNCTIONS -DSQLITE_ENABLE_DBSTAT_VTAB \
-        -DHAVE_USLEEP=1 -DHAVE_FDATASYNC=1 -DHAVE_GMTIME_R=1 -DHAVE_LOCALTIME_R=1)
+        -DSQLITE_DEFAULT_UNIX_VFS='"unix"' -DHAVE_USLEEP=1 -DHAVE_FDATASYNC=1 -DHAVE_GMTIME_R=1 -DHAVE_LOCALTIME_R=1)
     cp "$work/objects/sqlite-source/sqlite3.h" "$work/prefix/include/"
     library sqlite3 "$work/objects/sqlite"
 fi

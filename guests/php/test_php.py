@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the PHP guest promises (docs/php.md), shown with wasmctl.
+
+    python3 -m pytest guests/php/test_php.py
+
+Needs build/guests/php.wasm (make php-guest) and build/release/wasmctl; PHP_WASM and
+WASMCTL name others.
+"""
+
+import fcntl
+import os
+import pathlib
+import re
+import sqlite3
+import subprocess
+import time
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+WASMCTL = os.environ.get('WASMCTL', str(ROOT / 'build/release/wasmctl'))
+MODULE = os.environ.get('PHP_WASM', str(ROOT / 'build/guests/php.wasm'))
+LONG = 600
+
+pytestmark = pytest.mark.skipif(not os.path.exists(MODULE), reason='no php.wasm: make php-guest')
+
+INI = '''opcache.memory_consumption = 32
+opcache.interned_strings_buffer = 4
+display_errors = 1
+html_errors = 0
+session.save_path = /tmp
+'''
+
+
+class Site:
+    """A directory of scripts, and PHP with or without a start image of it."""
+
+    def __init__(self, root, cache):
+        self.root, self.cache = root, cache
+        for name in ('www', 'tmp', 'etc'):
+            (root / name).mkdir()
+        self.write('etc/php.ini', INI)
+        self.image = None
+
+    def write(self, name, text):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        past = time.time() - 10  # OPcache leaves alone what changed in the last two seconds
+        os.utime(path, (past, past))
+        return path
+
+    def directories(self):
+        return ['--dir', f'{self.root}/www::/www', '--dir', f'{self.root}/tmp::/tmp', '--dir', f'{self.root}/etc::/etc/php:ro']
+
+    def make_image(self, *environment):
+        image = self.root / f'image{time.monotonic_ns()}.wasm'
+        command = [WASMCTL, 'image', *self.directories()]
+        for variable in environment:
+            command += ['--env', variable]
+        done = subprocess.run(command + ['--argv0', 'php.wasm', MODULE, str(image)], capture_output=True, text=True,
+                              timeout=LONG, check=False)
+        if done.returncode == 0:
+            self.image = str(image)
+        return done
+
+    def command(self, script, module=None, query='', **variables):
+        cgi = {'REQUEST_METHOD': 'GET', 'GATEWAY_INTERFACE': 'CGI/1.1', 'REDIRECT_STATUS': '200', 'QUERY_STRING': query,
+               'SCRIPT_FILENAME': f'/www/{script}', 'SCRIPT_NAME': f'/{script}', 'REQUEST_URI': f'/{script}?{query}',
+               'DOCUMENT_ROOT': '/www', 'SERVER_PROTOCOL': 'HTTP/1.1', **variables}
+        command = [WASMCTL, 'run', '--cache-dir', str(self.cache), *self.directories()]
+        for name, value in cgi.items():
+            command += ['--env', f'{name}={value}']
+        return command + [module or self.image or MODULE]
+
+    def get(self, script, **options):
+        done = subprocess.run(self.command(script, **options), capture_output=True, timeout=LONG, check=False)
+        head, _, body = done.stdout.decode('latin1').partition('\r\n\r\n')
+        assert head.lower().count('content-type:') == 1, (done.stdout, done.stderr)
+        return body
+
+    def start(self, script, **options):
+        return subprocess.Popen(self.command(script, **options), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@pytest.fixture(scope='session')
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp('cache')
+
+
+@pytest.fixture
+def site(tmp_path, cache):
+    return Site(tmp_path, cache)
+
+
+def test_extensions(site):
+    site.write('www/a.php', '<?php echo PHP_VERSION, " ", PHP_INT_SIZE, " ", implode(" ", get_loaded_extensions());')
+    version, size, *extensions = site.get('a.php').lower().split()
+    assert version.startswith('8.') and size == '8'
+    for name in ('ctype date dom exif fileinfo filter gd hash iconv json libxml mbstring pcre pdo pdo_sqlite posix random '
+                 'session simplexml spl sqlite3 standard tokenizer xml xmlreader xmlwriter zlib').split():
+        assert name in extensions, name
+    assert 'opcache' in extensions
+
+
+def test_request_without_image(site):
+    site.write('www/a.php', '<?php header("X-A: b"); http_response_code(418); echo $_GET["x"], getenv("EXTRA");')
+    done = subprocess.run(site.command('a.php', query='x=5', EXTRA='e'), capture_output=True, timeout=LONG, check=False)
+    assert done.stdout.startswith(b'Status: 418') and b'X-A: b\r\n' in done.stdout and done.stdout.endswith(b'\r\n\r\n5e')
+
+
+def test_image_holds_what_the_list_names(site):
+    site.write('www/in.php', '<?php function in() {} file_put_contents("/tmp/ran", "1");')
+    site.write('www/deep/er/two.php', '<?php class Two { const A = "two"; }')
+    site.write('www/not/this.php', '<?php echo 1;')
+    site.write('www/tests/no.php', '<?php echo 1;')
+    site.write('www/broken.php', '<?php this is not PHP')
+    site.write('www/page.tpl', '<?php echo 1;')
+    site.write('www/list.php', '<?php echo implode(" ", array_keys(opcache_get_status()["scripts"]));')
+    site.write('etc/warmup', '# all\n/www\n!/www/not\n!*/tests/*\n')
+    assert site.make_image('PHP_WARMUP=/etc/php/warmup').returncode == 0
+    assert sorted(site.get('list.php').split()) == ['/www/deep/er/two.php', '/www/in.php', '/www/list.php']
+    assert not (site.root / 'tmp/ran').exists()
+
+
+def test_pattern(site):
+    site.write('www/a/templates/one.php', '<?php echo 1;')
+    site.write('www/a/other/two.php', '<?php echo 1;')
+    site.write('www/list.php', '<?php echo implode(" ", array_keys(opcache_get_status()["scripts"]));')
+    site.write('etc/warmup', '/www/*/templates/*\n/www/list.php\n')
+    assert site.make_image('PHP_WARMUP=/etc/php/warmup').returncode == 0
+    assert sorted(site.get('list.php').split()) == ['/www/a/templates/one.php', '/www/list.php']
+
+
+def test_no_list_no_image(site):
+    done = site.make_image('PHP_WARMUP=/etc/php/missing')
+    assert done.returncode != 0 and 'PHP_WARMUP' in done.stderr
+
+
+def test_preload_runs(site):
+    site.write('www/pre.php', '<?php class Preloaded { const X = 7; }')
+    site.write('www/a.php', '<?php echo Preloaded::X;')
+    site.write('etc/php.ini', INI + 'opcache.preload = /www/pre.php\n')
+    assert site.make_image().returncode == 0
+    assert site.get('a.php') == '7'
+
+
+def test_changed_script_is_served_new(site):
+    script = site.write('www/a.php', '<?php echo 1;')
+    site.write('etc/warmup', '/www\n')
+    assert site.make_image('PHP_WARMUP=/etc/php/warmup').returncode == 0
+    assert site.get('a.php') == '1'
+    script.write_text('<?php echo 2;')
+    assert site.get('a.php') == '2'
+    site.write('www/b.php', '<?php echo 3;')
+    assert site.get('b.php') == '3'
+
+
+def test_environment_and_arguments_are_those_of_the_request(site):
+    site.write('www/a.php', '<?php echo getenv("A"), "|", getenv("B"), "|", $_SERVER["QUERY_STRING"];')
+    assert site.make_image('A=image').returncode == 0
+    assert site.get('a.php', query='q', B='request') == '|request|q'
+
+
+def test_nothing_random_is_in_the_image(site):
+    site.write('www/pre.php', '<?php mt_rand(); random_bytes(8); uniqid("", true); @lcg_value(); '
+                              'new SQLite3(":memory:")->query("select random()"); ')
+    site.write('www/a.php', '''<?php session_start();
+        $db = new SQLite3(":memory:");
+        echo json_encode([bin2hex(random_bytes(8)), random_int(0, PHP_INT_MAX), mt_rand(), rand(), @lcg_value(),
+            session_id(), password_hash("a", PASSWORD_BCRYPT, ["cost" => 4]), tempnam("/tmp", "x"),
+            (new Random\\Randomizer())->nextInt(), str_shuffle("abcdefghijklmnopqrstuvwxyz0123456789"),
+            $db->querySingle("select random()"), uniqid("", true), bin2hex((new Random\\Randomizer(
+            new Random\\Engine\\Xoshiro256StarStar()))->getBytes(8))]);''')
+    site.write('etc/php.ini', INI + 'opcache.preload = /www/pre.php\n')
+    site.write('www/pre.php', '<?php mt_rand(); random_bytes(8); uniqid("", true); @lcg_value(); '
+                              '(new SQLite3(":memory:"))->querySingle("select random()");')
+    assert site.make_image().returncode == 0
+    import json
+    answers = [json.loads(site.get('a.php')) for _ in range(8)]
+    for values in zip(*answers):
+        assert len(set(values)) == len(values), values
+
+
+def test_no_trace_of_another_request(site):
+    site.write('www/a.php', '''<?php
+        class A { public static $s = 0; }
+        function f() { static $n = 0; return ++$n; }
+        $GLOBALS["g"] = ($GLOBALS["g"] ?? 0) + 1; A::$s++; ini_set("precision", 3 + (int) ini_get("precision"));
+        define("C" . 1, 1); setlocale(LC_ALL, "C"); putenv("P=" . getenv("P") . "x"); chdir("/tmp");
+        echo $g, A::$s, f(), ini_get("precision"), getenv("P");
+        if (isset($_GET["how"])) { eval($_GET["how"]); }''')
+    assert site.make_image().returncode == 0
+    first = site.get('a.php')
+    for how in ('exit(3);', 'nothing();', 'throw new Exception();', '$a=str_repeat("x",1<<30);', 'while(1)$a[]=1;'):
+        subprocess.run(site.command('a.php', query='how=' + how.replace('+', '%2b')), capture_output=True, timeout=LONG,
+                       check=False)
+        assert site.get('a.php') == first
+
+
+def test_image_is_free_of_what_warming_left(site):
+    site.write('www/secret.php', '<?php /* comment_that_is_not_compiled */ echo 1;')
+    site.write('etc/warmup', '/www\n')
+    assert site.make_image('PHP_WARMUP=/etc/php/warmup').returncode == 0
+    assert b'comment_that_is_not_compiled' not in pathlib.Path(site.image).read_bytes()
+
+
+def test_flock_between_requests(site):
+    site.write('www/a.php', '''<?php for ($i = 0; $i < 50; $i++) { $f = fopen("/tmp/n", "c+"); flock($f, LOCK_EX);
+        $n = (int) fgets($f); usleep(500); rewind($f); fwrite($f, $n + 1); fclose($f); } echo "done";''')
+    site.get('a.php')
+    runs = [site.start('a.php') for _ in range(4)]
+    for run in runs:
+        assert run.communicate(timeout=LONG)[0].endswith(b'done')
+    assert (site.root / 'tmp/n').read_text() == '250'
+
+
+def test_flock_and_native_programs(site):
+    site.write('www/a.php', '<?php $f = fopen("/tmp/n", "c+"); echo (int) flock($f, LOCK_EX | LOCK_NB, $would), $would;')
+    with open(site.root / 'tmp/n', 'w', encoding='ascii') as native:
+        fcntl.flock(native, fcntl.LOCK_SH)
+        assert site.get('a.php') == '01'
+    assert site.get('a.php') == '10'
+
+
+def test_sqlite_between_requests_and_native(site):
+    site.write('www/a.php', '''<?php $db = new PDO("sqlite:/tmp/db"); $db->setAttribute(PDO::ATTR_TIMEOUT, 120);
+        for ($i = 0; $i < 25; $i++) { $db->exec("begin immediate"); $n = $db->query("select n from t")->fetchColumn();
+        usleep(200); $db->exec("update t set n = " . ($n + 1)); $db->exec("commit"); } echo "done";''')
+    native = sqlite3.connect(site.root / 'tmp/db', isolation_level=None, timeout=120)
+    native.execute('create table t(n)')
+    native.execute('insert into t values(0)')
+    runs = [site.start('a.php') for _ in range(4)]
+    for _ in range(25):
+        native.execute('begin immediate')
+        native.execute('update t set n = n + 1')
+        native.execute('commit')
+    for run in runs:
+        output, error = run.communicate(timeout=LONG)
+        assert output.endswith(b'done'), (output, error)
+    assert native.execute('select n from t').fetchone() == (125,)
+    assert native.execute('pragma integrity_check').fetchone() == ('ok',)
+
+
+def test_two_connections_in_one_request(site):
+    site.write('www/a.php', '''<?php $a = new SQLite3("/tmp/db"); $b = new SQLite3("/tmp/db");
+        $a->exec("create table t(n); insert into t values(1)");
+        $a->exec("begin"); $b->exec("begin"); echo $a->querySingle("select n from t"), $b->querySingle("select n from t");
+        $a->exec("commit"); $b->exec("commit"); $a->close(); $b->exec("update t set n = 2");
+        $c = new SQLite3("/tmp/db"); echo $c->querySingle("select n from t"); $c->exec("update t set n = 3");
+        echo $b->querySingle("select n from t");
+        flush(); if (isset($_GET["wait"])) { file_put_contents("/tmp/ready", ""); sleep(60); }''')
+    assert site.get('a.php') == '1123'
+    (site.root / 'tmp/db').unlink()
+    # All of its locks are given back, though the request goes on.
+    run = site.start('a.php', query='wait=1')
+    deadline = time.monotonic() + LONG
+    while not (site.root / 'tmp/ready').exists():
+        assert time.monotonic() < deadline and run.poll() is None
+        time.sleep(0.02)
+    native = sqlite3.connect(site.root / 'tmp/db', isolation_level=None, timeout=0)
+    native.execute('begin exclusive')
+    native.execute('update t set n = 9')
+    native.execute('commit')
+    run.kill()
+    run.wait()
+
+
+def test_locks_end_with_a_run_that_dies(site):
+    site.write('www/a.php', '''<?php $db = new SQLite3("/tmp/db"); $db->exec("begin exclusive"); $db->exec("create table u(n)");
+        $f = fopen("/tmp/n", "c+"); flock($f, LOCK_EX); file_put_contents("/tmp/ready", ""); sleep(600);''')
+    sqlite3.connect(site.root / 'tmp/db').execute('create table t(n)')
+    run = site.start('a.php')
+    deadline = time.monotonic() + LONG
+    while not (site.root / 'tmp/ready').exists():
+        assert time.monotonic() < deadline and run.poll() is None
+        time.sleep(0.02)
+    native = sqlite3.connect(site.root / 'tmp/db', isolation_level=None, timeout=0)
+    with pytest.raises(sqlite3.OperationalError, match='locked'):
+        native.execute('insert into t values(1)')
+    run.kill()
+    run.wait()
+    native.execute('insert into t values(1)')
+    assert native.execute('pragma integrity_check').fetchone() == ('ok',)
+    with open(site.root / 'tmp/n', 'w', encoding='ascii') as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_what_is_missing_says_so(site):
+    site.write('www/a.php', '''<?php try { (new Fiber(fn() => 1))->start(); } catch (Error $e) { echo $e->getMessage(), "|"; }
+        echo (int) @fsockopen("127.0.0.1", 80), @exec("ls") === false ? "f" : "t", (int) @mail("a", "b", "c");''')
+    assert re.fullmatch(r'Fibers are not available in WebAssembly\|0f0', site.get('a.php'))
+
+
+def test_images_of_gd(site):
+    site.write('www/a.php', '''<?php $i = imagecreatetruecolor(60, 40); imagefilledrectangle($i, 0, 0, 59, 39, 0xff0000);
+        foreach (["png", "jpeg", "gif", "bmp"] as $k) { ob_start(); ("image" . $k)($i); $d = ob_get_clean();
+        $s = getimagesizefromstring($d); $j = imagecreatefromstring($d); echo $s["mime"], imagesx(imagescale($j, 30)), " "; }''')
+    assert site.get('a.php').split() == ['image/png30', 'image/jpeg30', 'image/gif30', 'image/bmp30']
+
+
+def test_dates_after_2038(site):
+    site.write('www/a.php', '<?php echo date("Y-m-d", mktime(0, 0, 0, 6, 1, 2100)), 9007199254740993 * 3;')
+    assert site.get('a.php') == '2100-06-0127021597764222979'
