@@ -110,7 +110,9 @@ page=$(inside curl -s -o /dev/null -w '%{http_code}' http://localhost/php/index.
 quietly inside service apache2 stop
 
 say "purge"
-quietly inside apt-get purge -y libapache2-mod-wasm wasmctl libwasm-runtime1 libwasm-runtime-dev
+names=$(for package in build/packages/*.deb; do dpkg-deb -f "$package" Package; done)
+# shellcheck disable=SC2086  # several words
+quietly inside apt-get purge -y $names
 quietly inside a2disconf -p wasm-php
 rm -f "$root/etc/apache2/conf-available/wasm-php.conf"   # the administrator's
 everything >"$root/tmp/after"
