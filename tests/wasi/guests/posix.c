@@ -113,7 +113,7 @@ static void check_directory(void) {
 static void check_escape(void) {
   static const char* const names[] = {"/rw/../secret", "/rw/up/secret",   "/rw/out",
                                       "/rw/out_dir/x", "/rw/absolute",    "/rw/up/ro/file",
-                                      "/rw/./..",      "/rw/dir/../../x", "/rw/slash/etc/passwd"};
+                                      "/rw/./..",      "/rw/dir/../../x", "/rw/slash/none/file"};
   for (unsigned i = 0; i < sizeof(names) / sizeof(*names); ++i) {
     struct stat status;
     FAILS(open(names[i], O_RDONLY), EPERM);
