@@ -45,6 +45,8 @@ test: build guests
 	@$(MAKE) --no-print-directory -C tests/guests OUT='$(TEST_GUESTS)'
 	@echo 'Running the tests of the runtime'
 	@ctest --preset release --output-on-failure
+	@echo 'Fuzzing for a moment what reads the bytes of guests and modules'
+	@scripts/fuzz.sh 10
 	@echo 'Running the tests of the module in real servers'
 	@/usr/bin/python3 -m pytest -p no:cacheprovider tests $(TESTS)
 

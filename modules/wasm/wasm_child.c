@@ -49,6 +49,9 @@ APLOG_USE_MODULE(wasm);
  * later. */
 #define WASM_BUSY_WAIT_MS 5000
 
+/* Guests with fewer descriptors than this are worth a warning. */
+#define WASM_FEW_DESCRIPTORS 64
+
 /* What one child keeps of commands, and of modules that are requested files.
  * Past it things are made anew for each request, which is slower, no more. */
 #define WASM_MAX_COMMANDS 4096
@@ -343,7 +346,9 @@ static void check_descriptors(wasm_setup *setup, server_rec *s)
     share = ((apr_int64_t)limit.rlim_max - needed_descriptors(setup, 0))
             / wasm_child_max_instances(setup) / WASM_EACH_DESCRIPTOR;
     setup->max_descriptors = share > 8 ? (int)share : 8;
-    ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10554)
+    /* Few guests need so many; fewer than this is felt. */
+    ap_log_error(APLOG_MARK, setup->max_descriptors < WASM_FEW_DESCRIPTORS
+                             ? APLOG_WARNING : APLOG_INFO, 0, s, APLOGNO(10554)
                  "a process may have %" APR_INT64_T_FMT " descriptors, so "
                  "each guest may have %d instead of %d; raise the hard limit "
                  "(ulimit -Hn) to %" APR_INT64_T_FMT " or lower "
