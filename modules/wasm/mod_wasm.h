@@ -165,6 +165,8 @@ typedef struct wasm_run {
     const wasmrt_command *command;
     wasmrt_command *own;             /**< the same, if it is this request's */
     int is_file;                     /**< the requested file is the module */
+    apr_interval_time_t longest;     /**< a run takes no longer, its wait for
+                                          a free place included */
     int row;                         /**< of its module's counts */
     apr_uint32_t *requests;          /**< the counter this run is part of */
 } wasm_run;

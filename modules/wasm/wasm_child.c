@@ -1026,6 +1026,8 @@ int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
                       "the message when it started", run->path);
         return HTTP_SERVICE_UNAVAILABLE;
     }
+    run->longest = apr_time_from_msec((apr_time_t)wall_ms(r, conf)
+                                      + WASM_BUSY_WAIT_MS);
     return conf->module ? acquire_configured(r, conf, run)
                         : acquire_file(r, conf, run);
 }

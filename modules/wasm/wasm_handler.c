@@ -231,7 +231,8 @@ int wasm_handler(request_rec *r)
     io = apr_palloc(r->pool, sizeof(*io));
     wasm_io_init(io, r, run.path, conf->enable_cgi == 1,
                  conf->header_bytes > 0 ? (apr_size_t)conf->header_bytes
-                                        : WASM_HEADERS_MAX_BLOCK);
+                                        : WASM_HEADERS_MAX_BLOCK,
+                 run.longest);
     if (conf->enable_cgi == 1) {
         environment = wasm_cgi_environment(r, conf, &environment_count);
     }

@@ -53,7 +53,7 @@ APLOG_USE_MODULE(wasm);
 #define WASM_IO_LOOK_MS 20
 
 void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
-                  apr_size_t header_limit)
+                  apr_size_t header_limit, apr_interval_time_t longest)
 {
     memset(io, 0, sizeof(*io));
     io->r = r;
@@ -64,6 +64,7 @@ void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
     io->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     io->promised = -1;
     io->finder.limit = header_limit;
+    io->deadline = apr_time_now() + longest;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -190,6 +191,35 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
 /* ------------------------------------------------------------------------ */
 /* Standard output                                                          */
 
+/* A client that does not read keeps the guest no longer than its time; the
+ * server's own patience begins anew with each byte that it takes. Where the
+ * connection is shared, mod_http2's timeouts count. */
+static apr_status_t pass_in_time(wasm_io *io)
+{
+    request_rec *r = io->r;
+    conn_rec *c = r->connection;
+    apr_socket_t *socket = io->deadline && !c->master ? ap_get_conn_socket(c)
+                                                      : NULL;
+    apr_interval_time_t usual;
+    apr_interval_time_t left;
+    apr_status_t rv;
+
+    if (!socket || apr_socket_timeout_get(socket, &usual) != APR_SUCCESS) {
+        return ap_pass_brigade(r->output_filters, io->out);
+    }
+    left = io->deadline - apr_time_now();
+    if (left < apr_time_from_msec(1)) {
+        left = apr_time_from_msec(1);
+    }
+    if (usual >= 0 && usual <= left) {
+        return ap_pass_brigade(r->output_filters, io->out);
+    }
+    apr_socket_timeout_set(socket, left);
+    rv = ap_pass_brigade(r->output_filters, io->out);
+    apr_socket_timeout_set(socket, usual);
+    return rv;
+}
+
 /* Passes on what was gathered. */
 static int pass_output(wasm_io *io)
 {
@@ -197,7 +227,7 @@ static int pass_output(wasm_io *io)
 
     io->sent = 1;
     io->unflushed = 1;
-    rv = ap_pass_brigade(io->r->output_filters, io->out);
+    rv = pass_in_time(io);
     apr_brigade_cleanup(io->out);
     io->pending = 0;
     if (rv != APR_SUCCESS || io->r->connection->aborted) {
@@ -431,6 +461,7 @@ int wasm_io_finish(wasm_io *io)
 {
     request_rec *r = io->r;
 
+    io->deadline = 0;
     if (io->broken) {
         r->connection->keepalive = AP_CONN_CLOSE;
         return OK;
@@ -458,6 +489,7 @@ int wasm_io_break(wasm_io *io)
     request_rec *r = io->r;
     conn_rec *c = r->connection;
 
+    io->deadline = 0;
     r->no_cache = 1;
     if (r->main) {
         r->main->no_cache = 1;

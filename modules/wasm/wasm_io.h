@@ -70,6 +70,7 @@ typedef struct wasm_io {
     apr_off_t promised;             /**< Content-Length of the guest, or -1 */
     apr_off_t written;              /**< of the body */
     int broken;                     /**< the filters do not take any more */
+    apr_time_t deadline;            /**< when the guest is over; 0: it is */
 
     /* standard error */
     char line[WASM_IO_MAX_LINE + 1];
@@ -86,9 +87,10 @@ typedef struct wasm_io {
  *              with headers. Otherwise standard input is empty, and all of
  *              the output is body.
  * @param header_limit  bytes that the headers may have.
+ * @param longest  how long the guest may take from now on.
  */
 void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
-                  apr_size_t header_limit);
+                  apr_size_t header_limit, apr_interval_time_t longest);
 
 /** The functions for wasmrt_run(); their baton is a wasm_io. */
 extern const wasmrt_streams wasm_io_streams;

@@ -23,6 +23,8 @@ using wasi::Stop;
 
 constexpr int64_t kMillisecond = 1'000'000;
 constexpr int64_t kSecond = 1'000'000'000;
+// Most of the output that is passed on at once.
+constexpr size_t kWritePiece = size_t{64} << 10;
 // How often the caller is asked whether anyone still waits for the result.
 constexpr int64_t kAbortedPeriod = 100 * kMillisecond;
 
@@ -83,9 +85,19 @@ class RunHost final : public wasi::Host {
     if (limits_.output_bytes != 0 && bytes.size() > limits_.output_bytes - output_bytes_) {
       return {.stop = Stop::kOutputLimit};
     }
-    if (streams_.write(baton_, bytes.data(), bytes.size()) != 0) return {.stop = Stop::kAborted};
-    output_bytes_ += bytes.size();
-    return {.bytes = bytes.size(), .stop = check()};
+    // In pieces, so that the time is looked at however slowly they are taken.
+    for (std::span<const uint8_t> rest = bytes; !rest.empty();) {
+      const auto piece = rest.first(std::min(rest.size(), kWritePiece));
+      if (streams_.write(baton_, piece.data(), piece.size()) != 0) {
+        return {.stop = now_ns(CLOCK_MONOTONIC) < deadline_ns_ ? Stop::kAborted : time_is_up()};
+      }
+      output_bytes_ += piece.size();
+      rest = rest.subspan(piece.size());
+      if (const Stop stop = check(); stop != Stop::kNone) {
+        return {.bytes = bytes.size() - rest.size(), .stop = stop};
+      }
+    }
+    return {.bytes = bytes.size()};
   }
 
   wasi::StreamResult write_stderr(std::span<const uint8_t> bytes) override {
