@@ -24,7 +24,7 @@ from pathlib import Path
 
 import load
 import report
-from peers import Httpd, PhpFpm, Site, find_mod_php, php_ini
+from peers import GUESTS, Httpd, PhpFpm, Site, find_mod_php, php_ini
 
 BENCH = Path(__file__).resolve().parent
 TOP = BENCH.parent
@@ -79,7 +79,12 @@ class Bench:
         except FileNotFoundError as missing:
             self.fpm = None
             self.missing.append(str(missing))
-        everything = site.static() + site.native() + site.wasm() + site.cgid()
+        guests = GUESTS
+        if site.has_php_guest:
+            guests = (*GUESTS, "warmphp")
+        else:
+            self.missing.append("the PHP 8.4 guest (make php-guest)")
+        everything = site.static() + site.native() + site.wasm(guests) + site.cgid()
         modules = [*static, "cgid", site.native_module, site.wasm_module]
         if self.fpm:
             modules += ["proxy", "proxy_fcgi"]
@@ -168,7 +173,8 @@ class Bench:
 
     def rate_plan(self):
         event = ["/wasm-hello", "/native-hello", "/static/hello.txt"]
-        slow = ["/cgi/hello", "/wasm-php"] + (["/fpm"] if self.fpm else [])
+        slow = ["/cgi/hello", "/wasm-php"] + (["/fpm"] if self.fpm else []) \
+            + (["/wasm-warmphp"] if self.site.has_php_guest else [])
         slowest = ["/wasm-python", "/cgi/hello.py"]
         plan = [(self.event, p, 8) for p in event + slow + slowest + ["/wasm-ruby"]]
         if not self.quick:

@@ -19,6 +19,8 @@ PR_SET_PDEATHSIG = 1
 CHILDREN = 2
 THREADS = 40
 
+GUESTS = ("hello", "write", "read", "php", "python", "ruby")
+
 
 def end_with_parent():
     """In a new process: it ends when this program does, whatever ends that."""
@@ -248,6 +250,16 @@ class Site:
         for name in ("write", "read"):
             shutil.copy2(build / f"{name}.wasm", self.guests)
         shutil.copytree(guests / "python", self.guests / "python", symlinks=True)
+        # `make php-guest` makes this one; it is not there on all machines.
+        self.has_php_guest = (guests / "php.wasm").exists()
+        if self.has_php_guest:
+            shutil.copy2(guests / "php.wasm", self.guests)
+            config = run / "php-config"
+            config.mkdir()
+            (config / "php.ini").write_text("opcache.enable = 1\nopcache.memory_consumption = 64\n"
+                                            "opcache.interned_strings_buffer = 4\n"
+                                            "user_ini.filename =\n")
+            (config / "warmup").write_text(f"{self.www}\n")
         for path in (bench / "www").iterdir():
             shutil.copy2(path, self.www)
         (self.www / "hello.txt").write_text("Hello from C\n")
@@ -275,7 +287,7 @@ Alias "/static" "{self.www}"
 </Location>
 """ for name in ("hello", "write", "read"))
 
-    def wasm(self, names=("hello", "write", "read", "php", "python", "ruby")):
+    def wasm(self, names=GUESTS):
         routes = {
             "hello": f'WasmModule "{self.guests}/hello.wasm"',
             "write": f'WasmModule "{self.guests}/write.wasm"\n    WasmOutputLimit 4294967296',
@@ -286,12 +298,17 @@ Alias "/static" "{self.www}"
                       f'    WasmEnv PYTHONDONTWRITEBYTECODE 1\n'
                       f'    WasmMapDir /usr "{self.guests}/python/usr" ro\n'
                       f'    WasmMapDir /app "{self.www}" ro',
+            "warmphp": f'WasmModule "{self.guests}/php.wasm"\n    WasmSnapshot On\n'
+                       f'    WasmMapDir "{self.www}" "{self.www}" ro\n'
+                       f'    WasmMapDir /etc/php "{self.run}/php-config" ro\n'
+                       f'    WasmEnv PHP_WARMUP /etc/php/warmup',
             "ruby": f'WasmModule "{self.guests}/ruby.wasm"\n    WasmArg /app/hello.rb\n'
                     f'    WasmMapDir /app "{self.www}" ro',
         }
         text = f'WasmCacheDir "{self.cache}"\n'
-        if "php" in names:
-            text += f'Alias "/wasm-php" "{self.www}/hello.php"\n'
+        for name in ("php", "warmphp"):
+            if name in names:
+                text += f'Alias "/wasm-{name}" "{self.www}/hello.php"\n'
         for name in names:
             text += f"""\
 <Location "/wasm-{name}">

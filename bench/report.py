@@ -13,6 +13,7 @@ LABELS = {
     "/static/hello.txt": "static file",
     "/cgi/hello": "mod_cgid, native C program",
     "/wasm-php": "mod_wasm, php-cgi guest",
+    "/wasm-warmphp": "mod_wasm, PHP 8.4 guest, start image",
     "/fpm": "php-fpm with OPcache, mod_proxy_fcgi",
     "/modphp": "mod_php with OPcache",
     "/wasm-python": "mod_wasm, python guest",
@@ -180,6 +181,8 @@ def comparisons(f):
     rows = []
     for what, a, b, mpm, mpm_b, connections in (
             ("php: mod_wasm ÷ php-fpm", "/wasm-php", "/fpm", "event", None, (1, 8, 64)),
+            ("php: mod_wasm with a start image ÷ php-fpm", "/wasm-warmphp", "/fpm", "event", None,
+             (1, 8, 64)),
             ("php: mod_wasm ÷ mod_php, both prefork", "/wasm-php", "/modphp", "prefork", None, (8,)),
             ("python: mod_wasm ÷ native python3 by mod_cgid", "/wasm-python", "/cgi/hello.py",
              "event", None, (1, 8)),
@@ -315,7 +318,8 @@ def chart(raw):
     for title, peers in (
             ("Hello in C", (("/native-hello", "event"), ("/static/hello.txt", "event"),
                             ("/wasm-hello", "event"), ("/cgi/hello", "event"))),
-            ("PHP, one line", (("/fpm", "event"), ("/modphp", "prefork"), ("/wasm-php", "event"))),
+            ("PHP, one line", (("/fpm", "event"), ("/modphp", "prefork"),
+                               ("/wasm-warmphp", "event"), ("/wasm-php", "event"))),
             ("Python, one line", (("/cgi/hello.py", "event"), ("/wasm-python", "event"))),
             ("Ruby, one line", (("/wasm-ruby", "event"),))):
         bars = [(LABELS[p], median(f.rates(p, mpm, 8).values()), p.startswith("/wasm-"))
