@@ -24,7 +24,7 @@ root=$(mktemp -d "${TMPDIR:-/tmp}/mod_wasm-packages.XXXXXX")
 log=$PWD/build/packages/test.log
 : >"$log"
 inside() { chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-    LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"; }
+    LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive npm_config_cafile=/etc/ssl/certs/ca-certificates.crt "$@"; }
 quietly() { "$@" >>"$log" 2>&1 || { tail -n 30 "$log" >&2; die "failed: $*"; }; }
 cleanup() {
     if [ -e "$root/run/apache2/apache2.pid" ]; then
@@ -49,6 +49,8 @@ quietly inside apt-get update
 # Everything but the packages themselves comes first, so that what they leave
 # behind can be told from what others do.
 quietly inside apt-get install -y --no-install-recommends apache2 curl openssl ca-certificates npm gcc libc6-dev pkg-config
+# Whom this machine trusts (a proxy's certificate, say) is trusted in there.
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 sed -i 's/^Listen 80$/Listen 127.0.0.1:80/' "$root/etc/apache2/ports.conf"
 echo 'ServerName localhost' >"$root/etc/apache2/conf-available/name.conf"
 quietly inside a2enconf name
@@ -72,7 +74,8 @@ inside dpkg -s libapache2-mod-wasm | grep -q '^Depends:.*apache2-api-20120211' |
 say "the lines of docs/howto/php.md"
 sed -n '/^<!-- packaging\/test.sh runs/,/^```$/p' docs/howto/php.md | sed '1,2d;$d' >"$root/tmp/lines.sh"
 [ "$(grep -c . "$root/tmp/lines.sh")" -lt 10 ] || die "these are ten lines or more"
-quietly inside sh -e -c 'cd /checkout && . /tmp/lines.sh >/tmp/page'
+inside sh -e -c 'cd /checkout && . /tmp/lines.sh' >"$root/tmp/page" 2>&1 ||
+    { cat "$root/tmp/page" >&2; die "one of the lines failed"; }
 tail -n 1 "$root/tmp/page" | grep -q '^Hello from PHP 8' || { cat "$root/tmp/page" >&2; die "no page from PHP"; }
 quietly inside apachectl -t
 page=$(inside curl -s -o /dev/null -w '%{http_code} %{content_type}' http://localhost/php/index.php)

