@@ -32,10 +32,12 @@ def wrk(url, connections, seconds, script=None):
     if "Socket errors" in out or "Non-2xx" in out:
         raise RuntimeError(f"{url}: failed requests\n{out}")
     percentile = {}
-    for percent, value, unit in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m)$", out, re.M):
+    for percent, value, unit in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s|m)\s*$", out, re.M):
         percentile[percent] = float(value) * MICROSECONDS[unit]
-    return Load(float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), percentile["50"],
-                percentile["99"])
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
+    if rate == 0 or len(percentile) < 2:
+        raise RuntimeError(f"{url}: no request was answered within {seconds} s\n{out}")
+    return Load(rate, percentile["50"], percentile["99"])
 
 
 def ab(url, connections, seconds):
