@@ -82,6 +82,9 @@ typedef struct wasm_setup {
     apr_int64_t stack_bytes;     /**< -1: not configured; set by post_config */
     const char *cache_dir;       /**< absolute; NULL: not configured */
     const char *compiler;        /**< absolute; NULL: not configured */
+    apr_int64_t compiler_ms;     /**< wall time of one compilation; 0: not
+                                      configured */
+    apr_int64_t compiler_bytes;  /**< address space of one; 0: likewise */
     wasmrt_layout layout;        /**< from post_config on */
 } wasm_setup;
 

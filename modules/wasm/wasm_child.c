@@ -182,9 +182,20 @@ static void fill_cache_config(wasmrt_cache_config *config, apr_pool_t *pool,
     config->compiler = compiler_path(pool, setup);
     config->compiler_uid = -1;
     config->compiler_gid = -1;
+    config->compiler_memory = (apr_uint64_t)setup->compiler_bytes;
+    config->compiler_seconds = (apr_uint32_t)((setup->compiler_ms + 999)
+                                              / 1000);
     config->layout = setup->layout;
     config->log = log_message;
     config->log_baton = s;
+}
+
+/* @return which directives concern the failure of a compilation, to be put
+ *         behind its reason. */
+static const char *compiler_advice(wasmrt_status status)
+{
+    return status == WASMRT_RESOURCES
+           ? " (see WasmCompilerTimeout and WasmCompilerMemory)" : "";
 }
 
 static apr_uint64_t limit_or_default(apr_int64_t limit, apr_int64_t otherwise)
@@ -479,9 +490,10 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
     for (i = 0; i < setup->files->nelts; i++) {
         wasm_file *file = APR_ARRAY_IDX(setup->files, i, wasm_file *);
         wasmrt_error error;
+        wasmrt_status status = wasmrt_image_prepare(&config, file->path,
+                                                    &file->image, &error);
 
-        if (wasmrt_image_prepare(&config, file->path, &file->image, &error)
-            == WASMRT_OK) {
+        if (status == WASMRT_OK) {
             continue;
         }
         file->image = NULL;
@@ -489,14 +501,16 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
          * is being restarted serves other routes, so it stays up. */
         if (ap_state_query(AP_SQ_CONFIG_GEN) <= 1) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
-                         APLOGNO(10517) "WasmModule %s: %s", file->path,
-                         wasm_config_reason(file->path, &error));
+                         APLOGNO(10517) "WasmModule %s: %s%s", file->path,
+                         wasm_config_reason(file->path, &error),
+                         compiler_advice(status));
             return HTTP_INTERNAL_SERVER_ERROR;
         }
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, APLOGNO(10518)
-                     "WasmModule %s: %s; its routes answer 500 until the next "
-                     "restart", file->path,
-                     wasm_config_reason(file->path, &error));
+                     "WasmModule %s: %s%s; its routes answer 500 until the "
+                     "next restart", file->path,
+                     wasm_config_reason(file->path, &error),
+                     compiler_advice(status));
     }
     wasm_status_post_config(setup, ptemp, s);
     for (i = 0; i < setup->starts->nelts; i++) {

@@ -35,6 +35,8 @@ APLOG_USE_MODULE(wasm);
 #define WASM_MAX_HEADERS       APR_INT64_C(16777216)
 #define WASM_MIN_DESCRIPTORS   8
 #define WASM_MAX_DESCRIPTORS   65536
+#define WASM_MIN_COMPILER      APR_INT64_C(67108864)
+#define WASM_MAX_COMPILER      APR_INT64_C(1099511627776)
 #define WASM_MAX_MS            APR_INT64_C(4294967295)
 
 /* What makes a start image, by the convention of the tool wizer. */
@@ -730,6 +732,24 @@ static const char *set_compiler(cmd_parms *cmd, void *confv, const char *arg)
     return NULL;
 }
 
+static const char *set_compiler_timeout(cmd_parms *cmd, void *confv,
+                                        const char *arg)
+{
+    const char *problem = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    return problem ? problem : parse_duration(cmd, arg, &setup->compiler_ms);
+}
+
+static const char *set_compiler_memory(cmd_parms *cmd, void *confv,
+                                       const char *arg)
+{
+    const char *problem = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    return problem ? problem : parse_bytes(cmd, arg, WASM_MIN_COMPILER,
+                                           WASM_MAX_COMPILER,
+                                           &setup->compiler_bytes);
+}
+
 /* .htaccess files may change what a guest is told, not what it may do: the
  * directives that name a program, open directories or move limits are the
  * server's configuration only. */
@@ -784,6 +804,10 @@ const command_rec wasm_directives[] = {
                   "the directory for compiled modules"),
     AP_INIT_TAKE1("WasmCompiler", set_compiler, NULL, RSRC_CONF,
                   "the wasmctl program that compiles modules"),
+    AP_INIT_TAKE1("WasmCompilerTimeout", set_compiler_timeout, NULL, RSRC_CONF,
+                  "wall time of one compilation in seconds"),
+    AP_INIT_TAKE1("WasmCompilerMemory", set_compiler_memory, NULL, RSRC_CONF,
+                  "memory of one compilation in bytes, or with K, M, G"),
     { NULL }
 };
 
