@@ -14,10 +14,10 @@ from pathlib import Path
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1
 
-# Threads of one server, over two processes: enough that 64 connections never
-# wait for a thread, under worker too, where a connection holds one.
+# Each process has a thread for each of the 64 connections: worker needs one
+# for each, and event closes kept-alive connections when none is idle.
 CHILDREN = 2
-THREADS = 40
+THREADS = 72
 
 GUESTS = ("hello", "write", "read", "php", "python", "ruby")
 
@@ -107,7 +107,8 @@ class Httpd(Process):
             elif (libexec / f"mod_{name}.so").exists():      # else it is built in
                 load.append(f'LoadModule {name}_module "{libexec}/mod_{name}.so"')
         if mpm == "prefork":
-            size = f"StartServers 8\nMinSpareServers 8\nMaxSpareServers {CHILDREN * THREADS}\n" \
+            size = f"StartServers {THREADS}\nMinSpareServers 1\n" \
+                   f"MaxSpareServers {CHILDREN * THREADS}\n" \
                    f"ServerLimit {CHILDREN * THREADS}\nMaxRequestWorkers {CHILDREN * THREADS}\n"
         else:
             size = f"StartServers {CHILDREN}\nServerLimit {CHILDREN}\nThreadsPerChild {THREADS}\n" \

@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
+from peers import THREADS
+
 MIB = 1 << 20
 
 LABELS = {
@@ -207,7 +209,7 @@ Linux {m['kernel']}; httpd {m['httpd']}{', ' + m['fpm'] if m['fpm'] else ''}; {m
 
 {raw['rounds']} rounds of {raw['seconds']} s a measurement, interleaved; in each round the peers run one after the other, in one order and
 then in the reverse. A ratio is taken within a round. Given are the median and, in brackets, the smallest and the largest. wrk,
-kept-alive connections, unless said. httpd runs as two children of 40 threads (event, worker) or up to 80 children (prefork),
+kept-alive connections, unless said. httpd runs as two children of {THREADS} threads (event, worker) or {THREADS} children (prefork),
 without an access log. What the peers answer is compared before anything is timed: the C guest and the native handler give the
 same bytes and headers.
 
@@ -278,7 +280,7 @@ def start_section(raw):
                    ("with the four modules, compiled before", f"{median(s['warm']):.3f}",
                     f"{min(s['warm']):.3f}–{max(s['warm']):.3f}"),
                    ("with the four modules, empty cache", f"{s['cold']:.1f}", "one start")])
-    text += "\n## Memory of a child\n\nFrom smaps_rollup, 40 threads, MiB. Shared pages are counted in each "
+    text += "\n## Memory of a child\n\nFrom smaps_rollup, " + str(THREADS) + " threads, MiB. Shared pages are counted in each "
     text += "process that has them. After load: each of the four\nroutes was run with 8 connections before.\n\n"
     text += table(("child", "private", "shared"),
                   [(name, f"{median(p for p, _ in memory[key]) / MIB:.1f}",
