@@ -45,9 +45,11 @@ APLOG_USE_MODULE(wasm);
 #define WASM_WASMCTL_PATH DEFAULT_EXP_BINDIR "/wasmctl"
 #endif
 
-/* How long a request waits for a free place before it is told to come back
- * later. */
+/* How long a request waits for a free place, or for a requested file that is
+ * being compiled, before it is told to come back later; and how often it looks
+ * for the latter. */
 #define WASM_BUSY_WAIT_MS 5000
+#define WASM_BUSY_LOOK_MS 20
 
 /* Guests with fewer descriptors than this are worth a warning. */
 #define WASM_FEW_DESCRIPTORS 64
@@ -947,6 +949,20 @@ static wasm_file_entry *create_file_entry(apr_pool_t *pool)
                                    pool) == APR_SUCCESS ? entry : NULL;
 }
 
+/* Waits a bounded time for whoever compiles the file, so that a module which
+ * takes the compiler long does not take all threads with it. */
+static int lock_file_entry(wasm_file_entry *entry)
+{
+    apr_time_t end = apr_time_now() + apr_time_from_msec(WASM_BUSY_WAIT_MS);
+    apr_status_t rv;
+
+    while (APR_STATUS_IS_EBUSY(rv = apr_thread_mutex_trylock(entry->mutex))
+           && apr_time_now() < end) {
+        apr_sleep(apr_time_from_msec(WASM_BUSY_LOOK_MS));
+    }
+    return rv == APR_SUCCESS;
+}
+
 static wasm_file_entry *find_file_entry(request_rec *r, int *kept)
 {
     wasm_file_entry *entry;
@@ -1003,7 +1019,13 @@ static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
         return HTTP_SERVICE_UNAVAILABLE;
     }
 
-    apr_thread_mutex_lock(entry->mutex);
+    if (!lock_file_entry(entry)) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10556)
+                      "cannot run %s yet: it is still being compiled",
+                      r->filename);
+        apr_table_setn(r->err_headers_out, "Retry-After", "1");
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
     if (!is_same_file(&entry->info, &info)) {
         load_file(entry, r, &info);
     }
