@@ -9,6 +9,7 @@
 #include "engine/engine_parts.h"
 #include "engine/host_call.h"
 #include "engine/settings.h"
+#include "engine/wasmtime_bridge.h"
 
 namespace wasmrt {
 namespace {
@@ -20,9 +21,13 @@ constexpr uint32_t kMaxInstances = 16384;
 constexpr uint32_t kMemoriesPerInstance = 2;
 constexpr uint64_t kSlotBytes = (uint64_t{4} << 30) + (uint64_t{32} << 20);
 
-// Memory below this is reset in place after a run (no system call, no page
-// fault in the next run); above it pages go back to the kernel.
-constexpr size_t kKeepResidentBytes = size_t{256} << 10;
+// What stays in place of a memory after a run, to be reset by a copy: no page
+// fault in the next run, no page table to be changed under all threads. Where
+// the kernel tells which pages were written, these are reset, wherever they
+// lie; php-cgi writes 3.5 MiB for a page. Where it does not, all below the mark
+// is, written or not.
+constexpr size_t kKeepWrittenBytes = size_t{4} << 20;
+constexpr size_t kKeepLowestBytes = size_t{256} << 10;
 
 uint64_t reserved_bytes(uint32_t instances) {
   return uint64_t{instances} * (kMemoriesPerInstance * kSlotBytes +
@@ -30,21 +35,45 @@ uint64_t reserved_bytes(uint32_t instances) {
          kSlotBytes;
 }
 
+// Whether pools can ask the kernel which pages a run has written. The first
+// call opens what they ask through, for this process and its future children.
+bool knows_written() {
+  if constexpr (WASMRT_HAS_BRIDGE) return pool_knows_written();
+  return false;
+}
+
 void set_pool(wasm_config_t* config, uint32_t instances) {
+  pool_settings_t settings{};
+  settings.instances = instances;
+  settings.instance_bytes = size_t{16} << 20;
+  settings.memories = instances * kMemoriesPerInstance;
+  settings.memories_per_module = kMemoriesPerModule;
+  settings.memory_bytes = size_t{4} << 30;
+  settings.memory_keep_resident = knows_written() ? kKeepWrittenBytes : kKeepLowestBytes;
+  settings.tables = instances * kTablesPerModule;
+  settings.tables_per_module = kTablesPerModule;
+  settings.table_elements = kTableElements;
+  settings.table_keep_resident = size_t{16} << 10;
+  settings.gc_heaps = instances;
+  if constexpr (WASMRT_HAS_BRIDGE) {
+    pool_strategy_set(config, &settings);
+    return;
+  }
   const PoolConfigHandle pool(wasmtime_pooling_allocation_config_new());
   wasmtime_pooling_allocation_config_t* p = pool.get();
-  wasmtime_pooling_allocation_config_total_core_instances_set(p, instances);
-  wasmtime_pooling_allocation_config_total_memories_set(p, instances * kMemoriesPerInstance);
-  wasmtime_pooling_allocation_config_total_gc_heaps_set(p, instances);
-  wasmtime_pooling_allocation_config_total_tables_set(p, instances * kTablesPerModule);
-  wasmtime_pooling_allocation_config_max_memories_per_module_set(p, kMemoriesPerModule);
-  wasmtime_pooling_allocation_config_max_tables_per_module_set(p, kTablesPerModule);
-  wasmtime_pooling_allocation_config_table_elements_set(p, kTableElements);
-  wasmtime_pooling_allocation_config_max_core_instance_size_set(p, size_t{16} << 20);
-  wasmtime_pooling_allocation_config_max_memory_size_set(p, size_t{4} << 30);
-  wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(p, kKeepResidentBytes);
-  wasmtime_pooling_allocation_config_table_keep_resident_set(p, size_t{16} << 10);
-  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, instances);
+  wasmtime_pooling_allocation_config_total_core_instances_set(p, settings.instances);
+  wasmtime_pooling_allocation_config_max_core_instance_size_set(p, settings.instance_bytes);
+  wasmtime_pooling_allocation_config_total_memories_set(p, settings.memories);
+  wasmtime_pooling_allocation_config_max_memories_per_module_set(p, settings.memories_per_module);
+  wasmtime_pooling_allocation_config_max_memory_size_set(p, settings.memory_bytes);
+  wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(p,
+                                                                     settings.memory_keep_resident);
+  wasmtime_pooling_allocation_config_total_tables_set(p, settings.tables);
+  wasmtime_pooling_allocation_config_max_tables_per_module_set(p, settings.tables_per_module);
+  wasmtime_pooling_allocation_config_table_elements_set(p, settings.table_elements);
+  wasmtime_pooling_allocation_config_table_keep_resident_set(p, settings.table_keep_resident);
+  wasmtime_pooling_allocation_config_total_gc_heaps_set(p, settings.gc_heaps);
+  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, settings.instances);
   wasmtime_pooling_allocation_strategy_set(config, p);
 }
 
@@ -52,6 +81,7 @@ void set_pool(wasm_config_t* config, uint32_t instances) {
 
 bool Engine::reserved_layout_fits(uint32_t max_instances) {
   if (max_instances == 0) max_instances = kDefaultInstances;
+  knows_written();
   const size_t bytes = reserved_bytes(std::min(max_instances, kMaxInstances));
   void* probe = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (probe == MAP_FAILED) return false;

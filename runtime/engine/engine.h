@@ -27,6 +27,7 @@ class Engine {
   [[nodiscard]] uint64_t stack_bytes() const;
 
   /// Whether an engine of the reserved layout finds its address space here.
+  /// See wasmrt_layout_fits() for what else it does.
   static bool reserved_layout_fits(uint32_t max_instances);
 
   /// What the other classes of engine/ see of it; its type is theirs alone.

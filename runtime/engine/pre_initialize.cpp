@@ -14,7 +14,7 @@
 #include "engine/host_call.h"
 #include "engine/settings.h"
 #include "engine/wasmtime_handles.h"
-#include "engine/wizer.h"
+#include "engine/wasmtime_bridge.h"
 #include "wasi/context.h"
 #include "wasi/fd_table.h"
 
@@ -101,7 +101,7 @@ class Initialization {
                  host_) {}
 
   Result<std::vector<uint8_t>> run(std::span<const uint8_t> wasm) {
-    if constexpr (WASMRT_HAS_WIZER) {
+    if constexpr (WASMRT_HAS_BRIDGE) {
       const wizer_callbacks_t callbacks = {this, on_run, on_global, on_memory, on_done, on_failed};
       const auto* init = reinterpret_cast<const uint8_t*>(init_.data());
       if (!wizer_pre_initialize(wasm.data(), wasm.size(), init, init_.size(), &callbacks)) {

@@ -1,6 +1,7 @@
 //! Re-exports Wasmtime's C API, so that its symbols end up in this crate's
-//! static library, and adds the one thing that API lacks: a C function for
-//! `wasmtime-wizer`, which turns an initialised instance into a module.
+//! static library, and adds what that API lacks: a C function for
+//! `wasmtime-wizer`, which turns an initialised instance into a module, and one
+//! for a pool that finds the pages a run has written.
 
 pub use wasmtime_c_api::*;
 
@@ -9,6 +10,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use wasmtime::{Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 /// What `wizer_pre_initialize` calls back. All are called on its thread.
@@ -100,4 +102,60 @@ pub unsafe extern "C" fn wizer_pre_initialize(
         Poll::Ready(Err(error)) => fail(&error),
         Poll::Pending => unreachable!("nothing in it waits"),
     }
+}
+
+/// What `wasmtime_pooling_allocation_config_t` holds, as far as mod_wasm uses it.
+#[repr(C)]
+pub struct pool_settings_t {
+    /// Instances at once.
+    instances: u32,
+    memories: u32,
+    memories_per_module: u32,
+    memory_bytes: usize,
+    /// Of each memory, after a run: so much stays in place.
+    memory_keep_resident: usize,
+    tables: u32,
+    tables_per_module: u32,
+    table_elements: usize,
+    table_keep_resident: usize,
+    gc_heaps: u32,
+    instance_bytes: usize,
+}
+
+// `wasm_config_t` is `repr(C)` around a `Config`, its only field.
+const _: () = assert!(size_of::<wasm_config_t>() == size_of::<wasmtime::Config>());
+
+/// Makes `config` allocate from a pool that asks the kernel (`PAGEMAP_SCAN`,
+/// Linux 6.7) which pages a run has written, where the kernel can tell, and
+/// resets these alone.
+///
+/// # Safety
+///
+/// `config` comes from `wasm_config_new`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pool_strategy_set(config: *mut wasm_config_t, s: &pool_settings_t) {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_core_instances(s.instances)
+        .max_core_instance_size(s.instance_bytes)
+        .total_memories(s.memories)
+        .max_memories_per_module(s.memories_per_module)
+        .max_memory_size(s.memory_bytes)
+        .linear_memory_keep_resident(s.memory_keep_resident)
+        .total_tables(s.tables)
+        .max_tables_per_module(s.tables_per_module)
+        .table_elements(s.table_elements)
+        .table_keep_resident(s.table_keep_resident)
+        .total_gc_heaps(s.gc_heaps)
+        .max_unused_warm_slots(s.instances)
+        .pagemap_scan(Enabled::Auto);
+    let config = unsafe { &mut *config.cast::<wasmtime::Config>() };
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+}
+
+/// Whether pools can ask the kernel so. The first call opens what they ask
+/// through, in this process and in its future children; one that has changed
+/// its user may no longer be let.
+#[unsafe(no_mangle)]
+pub extern "C" fn pool_knows_written() -> bool {
+    PoolingAllocationConfig::is_pagemap_scan_available()
 }

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/wasmtime_handles.h"
+
 extern "C" {
 
 /// See the Rust side for each; all are called on the calling thread.
@@ -21,4 +23,22 @@ struct wizer_callbacks_t {
 
 bool wizer_pre_initialize(const uint8_t* wasm, size_t wasm_size, const uint8_t* init,
                           size_t init_length, const wizer_callbacks_t* callbacks);
+
+/// See the Rust side for these as well.
+struct pool_settings_t {
+  uint32_t instances;
+  uint32_t memories;
+  uint32_t memories_per_module;
+  size_t memory_bytes;
+  size_t memory_keep_resident;
+  uint32_t tables;
+  uint32_t tables_per_module;
+  size_t table_elements;
+  size_t table_keep_resident;
+  uint32_t gc_heaps;
+  size_t instance_bytes;
+};
+
+void pool_strategy_set(wasm_config_t* config, const pool_settings_t* settings);
+bool pool_knows_written();
 }
