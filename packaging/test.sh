@@ -3,7 +3,7 @@
 #
 # test.sh: installs the packages of build/packages on a clean Debian 12 and
 # goes through their life: install, enable, serve a PHP page by the lines of
-# docs/howto/php.md, build against the library, purge. Nothing but what the
+# README.md, build against the library, purge. Nothing but what the
 # administrator made may be left at the end.
 #
 # The clean system is a directory made by mmdebstrap from where this machine
@@ -23,15 +23,18 @@ ls build/packages/*.deb >/dev/null 2>&1 || die "build/packages holds no packages
 root=$(mktemp -d "${TMPDIR:-/tmp}/mod_wasm-packages.XXXXXX")
 log=$PWD/build/packages/test.log
 : >"$log"
-inside() { chroot "$root" env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-    LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive npm_config_cafile=/etc/ssl/certs/ca-certificates.crt "$@"; }
+# A shell that keeps process numbers of its own for what runs inside: `service`
+# there must not see the servers of this machine.
+holder=
+inside() { nsenter --mount --pid --target "$(pgrep -P "$holder")" chroot "$root" env -i \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
+    DEBIAN_FRONTEND=noninteractive npm_config_cafile=/etc/ssl/certs/ca-certificates.crt "$@"; }
 quietly() { "$@" >>"$log" 2>&1 || { tail -n 30 "$log" >&2; die "failed: $*"; }; }
 cleanup() {
-    if [ -e "$root/run/apache2/apache2.pid" ]; then
-        kill -TERM "$(cat "$root/run/apache2/apache2.pid")" 2>/dev/null || true
-        sleep 2
+    if [ -n "$holder" ]; then
+        kill "$holder" 2>/dev/null || true   # and with it all that runs inside
+        wait "$holder" 2>/dev/null || true
     fi
-    if mountpoint -q "$root/proc"; then umount "$root/proc"; fi
     rm -rf --one-file-system "$root"
 }
 trap cleanup EXIT
@@ -42,7 +45,10 @@ sources=(/etc/apt/sources.list.d/*.sources)
 [ -f "${sources[0]}" ] || sources=(/etc/apt/sources.list)
 quietly mmdebstrap --variant=minbase bookworm "$root" "${sources[@]}"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
-mount -t proc proc "$root/proc"
+# shellcheck disable=SC2016  # expanded by the inner shell
+unshare --mount --pid --fork --kill-child sh -c 'mount -t proc proc "$0/proc" && while sleep 1; do :; done' "$root" &
+holder=$!
+until [ -e "/proc/$(pgrep -P "$holder")/root$root/proc/1" ]; do sleep 0.1; done
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"   # apt starts no service
 chmod 755 "$root/usr/sbin/policy-rc.d"
 quietly inside apt-get update
@@ -58,7 +64,8 @@ quietly inside a2enconf name
 everything() {
     (cd "$root" && find . -xdev \( -path ./proc -o -path ./tmp -o -path ./root -o -path ./checkout -o -path ./var/log \
         -o -path ./run -o -path ./var/lib/dpkg -o -path ./var/lib/apt -o -path ./var/cache/apt -o -path ./var/cache/debconf \
-        -o -path ./var/cache/ldconfig -o -path ./usr/local/lib/wasm -o -path ./srv \) -prune -o -print | LC_ALL=C sort)
+        -o -path ./var/cache/ldconfig -o -path ./usr/local/lib/wasm -o -path ./srv \
+        -o -path './var/lib/apache2/*_by_*' -type d -empty \) -prune -o -print | LC_ALL=C sort)
 }
 everything >"$root/tmp/before"
 
@@ -71,8 +78,8 @@ quietly inside sh -c 'cd /checkout && apt-get install -y ./build/packages/*.deb'
 ! inside a2query -q -m wasm || die "the package enabled the module by itself"
 inside dpkg -s libapache2-mod-wasm | grep -q '^Depends:.*apache2-api-20120211' || die "no dependency on apache2-api"
 
-say "the lines of docs/howto/php.md"
-sed -n '/^<!-- packaging\/test.sh runs/,/^```$/p' docs/howto/php.md | sed '1,2d;$d' >"$root/tmp/lines.sh"
+say "the lines of README.md"
+sed -n '/^<!-- packaging\/test.sh runs/,/^```$/p' README.md | sed '1,2d;$d' >"$root/tmp/lines.sh"
 [ "$(grep -c . "$root/tmp/lines.sh")" -lt 10 ] || die "these are ten lines or more"
 inside sh -e -c 'cd /checkout && . /tmp/lines.sh' >"$root/tmp/page" 2>&1 ||
     { cat "$root/tmp/page" >&2; die "one of the lines failed"; }
@@ -115,7 +122,7 @@ quietly inside service apache2 stop
 say "purge"
 names=$(for package in build/packages/*.deb; do dpkg-deb -f "$package" Package; done)
 # shellcheck disable=SC2086  # several words
-quietly inside apt-get purge -y $names
+quietly inside dpkg --purge $names
 quietly inside a2disconf -p wasm-php
 rm -f "$root/etc/apache2/conf-available/wasm-php.conf"   # the administrator's
 everything >"$root/tmp/after"
