@@ -32,7 +32,8 @@ inside() { nsenter --mount --pid --target "$(pgrep -P "$holder")" chroot "$root"
 quietly() { "$@" >>"$log" 2>&1 || { tail -n 30 "$log" >&2; die "failed: $*"; }; }
 cleanup() {
     if [ -n "$holder" ]; then
-        kill "$holder" 2>/dev/null || true   # and with it all that runs inside
+        # The first process inside, and with it all the others; unshare itself heeds no signal.
+        kill -KILL "$(pgrep -P "$holder")" 2>/dev/null || true
         wait "$holder" 2>/dev/null || true
     fi
     rm -rf --one-file-system "$root"
