@@ -142,18 +142,8 @@ static int check_headers(request_rec *r, const char *path, const char *block,
 {
     const char *cursor = block;
     wasm_headers_line line;
-    wasm_headers_result result;
+    wasm_headers_result result = wasm_headers_check(block, length, &line);
 
-    while ((result = wasm_headers_next(&cursor, block + length, &line))
-           == WASM_HEADERS_LINE) {
-        if (wasm_headers_is_hop_by_hop(&line)) {
-            ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, APLOGNO(10528)
-                          "module %s sent the header %s, which is the "
-                          "server's to send; dropped", path,
-                          apr_pstrmemdup(r->pool, line.start,
-                                         line.name_length));
-        }
-    }
     if (result != WASM_HEADERS_DONE) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10529)
                       "module %s sent malformed headers: %s (near \"%s\"); "
@@ -162,6 +152,19 @@ static int check_headers(request_rec *r, const char *path, const char *block,
                       apr_pstrmemdup(r->pool, line.start,
                                      line.length < 60 ? line.length : 60));
         return HTTP_BAD_GATEWAY;
+    }
+    if (!APLOGrdebug(r)) {
+        return OK;
+    }
+    while (wasm_headers_next(&cursor, block + length, &line)
+           == WASM_HEADERS_LINE) {
+        if (wasm_headers_is_hop_by_hop(&line)) {
+            ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, APLOGNO(10528)
+                          "module %s sent the header %s, which is the "
+                          "server's to send; dropped", path,
+                          apr_pstrmemdup(r->pool, line.start,
+                                         line.name_length));
+        }
     }
     return OK;
 }

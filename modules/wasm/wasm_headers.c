@@ -174,6 +174,29 @@ wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
     return WASM_HEADERS_LINE;
 }
 
+wasm_headers_result wasm_headers_check(const char *block, size_t length,
+                                       wasm_headers_line *line)
+{
+    const char *cursor = block;
+    wasm_headers_line first;
+    wasm_headers_result result;
+
+    first.start = NULL;
+    while ((result = wasm_headers_next(&cursor, block + length, line))
+           == WASM_HEADERS_LINE) {
+        if (!is_named(line, "content-length")) {
+            continue;
+        }
+        if (first.start
+            && (first.value_length != line->value_length
+                || memcmp(first.value, line->value, line->value_length))) {
+            return WASM_HEADERS_TWO_LENGTHS;
+        }
+        first = *line;
+    }
+    return result;
+}
+
 const char *wasm_headers_message(wasm_headers_result result)
 {
     switch (result) {
@@ -192,6 +215,8 @@ const char *wasm_headers_message(wasm_headers_result result)
         return "the Status header is not a status from 200 to 599";
     case WASM_HEADERS_BAD_LENGTH:
         return "the Content-Length header is not a number";
+    case WASM_HEADERS_TWO_LENGTHS:
+        return "there are two Content-Length headers that differ";
     case WASM_HEADERS_NO_END:
         return "no empty line ends the headers";
     }

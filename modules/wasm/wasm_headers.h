@@ -84,7 +84,8 @@ typedef enum wasm_headers_result {
     WASM_HEADERS_LONG_LINE = -4,  /**< exceeds WASM_HEADERS_MAX_LINE */
     WASM_HEADERS_BAD_STATUS = -5, /**< Status is not 200 to 599 with a reason */
     WASM_HEADERS_BAD_LENGTH = -6, /**< Content-Length is not a number */
-    WASM_HEADERS_NO_END = -7      /**< the block has no empty line */
+    WASM_HEADERS_NO_END = -7,     /**< the block has no empty line */
+    WASM_HEADERS_TWO_LENGTHS = -8 /**< Content-Length twice, not the same */
 } wasm_headers_result;
 
 /**
@@ -96,6 +97,17 @@ typedef enum wasm_headers_result {
  */
 wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
                                       wasm_headers_line *line);
+
+/**
+ * Checks a whole block, that is, what its lines are to each other as well: two
+ * lengths of one body are an attempt to make somebody see two responses
+ * (RFC 9112, section 6.3).
+ *
+ * @param line  receives the line that is wrong.
+ * @return WASM_HEADERS_DONE, or what is wrong.
+ */
+wasm_headers_result wasm_headers_check(const char *block, size_t length,
+                                       wasm_headers_line *line);
 
 /** @return what is wrong, for the error log; never NULL. */
 const char *wasm_headers_message(wasm_headers_result result);

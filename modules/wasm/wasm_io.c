@@ -227,6 +227,7 @@ static int pass_output(wasm_io *io)
 
     io->sent = 1;
     io->unflushed = 1;
+    io->waited = 0;
     rv = pass_in_time(io);
     apr_brigade_cleanup(io->out);
     io->pending = 0;
@@ -393,7 +394,9 @@ static int is_gone(conn_rec *c)
     return poll(&pollfd, 1, 0) == 1 && pollfd.revents != 0;
 }
 
-/* A guest that takes its time: what it has said so far should not wait. */
+/* A guest that takes its time: what it has said so far should not wait, once
+ * it has waited from one tick to the next. A guest that had merely no
+ * processor for a moment is not interrupted before its response is whole. */
 static int io_aborted(void *baton)
 {
     wasm_io *io = baton;
@@ -408,7 +411,10 @@ static int io_aborted(void *baton)
         return 1;
     }
     if (io->phase == WASM_IO_BODY && (io->pending || io->unflushed)) {
-        return pass_flush(io) != 0;
+        if (io->waited) {
+            return pass_flush(io) != 0;
+        }
+        io->waited = 1;
     }
     return 0;
 }

@@ -67,6 +67,7 @@ typedef struct wasm_io {
     apr_size_t pending;             /**< bytes in `out` */
     int sent;                       /**< the filters have got something */
     int unflushed;                  /**< and may still keep it */
+    int waited;                     /**< what is there has seen a tick pass */
     apr_off_t promised;             /**< Content-Length of the guest, or -1 */
     apr_off_t written;              /**< of the body */
     int broken;                     /**< the filters do not take any more */

@@ -143,6 +143,17 @@ TEST(WasmHeaders, ChecksStatusAndLength) {
   }
 }
 
+TEST(WasmHeaders, RefusesTwoLengthsThatDiffer) {
+  const auto check = [](const std::string& text) {
+    wasm_headers_line line{};
+    return wasm_headers_check(text.data(), text.size(), &line);
+  };
+  EXPECT_EQ(check("Content-Length: 4\nX: y\ncontent-length: 4\n\n"), WASM_HEADERS_DONE);
+  EXPECT_EQ(check("Content-Length: 4\nX: y\ncontent-length: 5\n\n"), WASM_HEADERS_TWO_LENGTHS);
+  EXPECT_EQ(check("Content-Length: 4\nContent-Length: 44\n\n"), WASM_HEADERS_TWO_LENGTHS);
+  EXPECT_EQ(check("Content-Length: 4\n"), WASM_HEADERS_NO_END);
+}
+
 TEST(WasmHeaders, KnowsWhatIsTheConnections) {
   const auto is_hop_by_hop = [](const std::string& text) {
     const char* cursor = text.data();
