@@ -21,7 +21,7 @@ from pathlib import Path
 
 import load
 from bench import BENCH, BUILD, TOP
-from peers import Httpd, Site
+from peers import GUESTS, Httpd, Site
 
 # Each sample belongs to the first part that one of its functions matches, the
 # parts being looked at in this order.
