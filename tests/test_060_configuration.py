@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Configurations: old ones that must run, wrong ones that must be refused."""
+"""Configurations: old ones that must run, and what is refused where."""
 
 import os
 import re
@@ -165,68 +165,10 @@ class TestOldConfigurations:
 
 
 class TestRefused:
-    """httpd -t names the directive, the file and the line."""
-
-    @pytest.fixture(scope="class")
-    def refuse(self, server, paths):
-        def check(lines, *found, directive=None):
-            text = [line.format(paths=paths, env=server) for line in lines]
-            HttpdConf(server).add(text).install()
-            r = server.check_config()
-            assert r.exit_code != 0, r
-            directive = directive or next(word for line in lines for word in line.split()
-                                          if word.startswith("Wasm") and word != "WasmEnableCGI")
-            with open(server._conf_file, encoding="utf-8") as file:
-                number = max(i for i, line in enumerate(file, 1) if directive in line.split())
-            assert directive in r.stderr
-            assert server._conf_file in r.stderr
-            assert f"line {number} of" in r.stderr, r.stderr
-            for part in found:
-                assert part in r.stderr, r.stderr
-        return check
-
-    def section(self, *directives):
-        return ['<Location "/x">', "    SetHandler wasm-handler",
-                *[f"    {line}" for line in directives], "</Location>"]
-
-    @pytest.mark.parametrize("directives, found", [
-        (["WasmModule /nowhere/x.wasm"], "/nowhere/x.wasm"),
-        (["WasmModule {env.server_dir}"], "is not a file"),
-        (["WasmModule {env.server_docs_dir}/index.html"], "index.html"),
-        (["WasmModule {paths.test_guests}/not_wasi.wasm"], "mystery"),
-        (["WasmModule {paths.guests}/hello.wasm", "WasmModule {paths.guests}/form.wasm"],
-         "already has the module"),
-        (["WasmModule"], "takes one argument"),
-        (["WasmEnv ONLY_A_NAME"], "takes two arguments"),
-        (["WasmEnv A=B c"], "is not a variable's name"),
-        (["WasmMapDir /x /nowhere/dir"], "/nowhere/dir"),
-        (["WasmMapDir /x {env.server_dir} rw"], "rw"),
-        (["WasmMapDir /x"], "takes"),
-        (["WasmDir /nowhere/dir"], "/nowhere/dir"),
-        (["WasmTimeout never"], "is not a duration"),
-        (["WasmTimeout 0"], "out of range"),
-        (["WasmCPULimit -1"], "is not a duration"),
-        (["WasmMemoryLimit much"], "is not a number of bytes"),
-        (["WasmMemoryLimit 5G"], "out of range"),
-        (["WasmMemoryLimit 1X"], "unknown unit"),
-        (["WasmOutputLimit -5"], "is not a number of bytes"),
-        (["WasmEnableCGI maybe"], "On or Off"),
-        (["WasmMapCGIFileNames 1"], "On or Off"),
-        (["WasmCacheDir /tmp"], "not allowed"),
-        (["WasmMaxInstances 5"], "not allowed"),
-    ])
-    def test_060_30_refused(self, refuse, directives, found):
-        last = directives[-1].split()[0]
-        refuse(self.section(*directives), found, directive=last)
-
-    @pytest.mark.parametrize("entry, found", [
-        ("no_such_export", "no_such_export"), ("takes_an_argument", "takes_an_argument")])
-    def test_060_31_entry_point(self, refuse, entry, found):
-        refuse(self.section("WasmModule {paths.test_guests}/entry.wasm", f"WasmEntryPoint {entry}"),
-               found, directive="WasmModule")
+    """What is refused where; test_065 has the wrong configurations."""
 
     def test_060_32_start_is_refused_too(self, server):
-        HttpdConf(server).add(self.section("WasmModule /nowhere/x.wasm")).install()
+        HttpdConf(server).add_wasm("/x", "/nowhere/x.wasm").install()
         server.apache_stop()
         assert server.apache_restart() not in (0, None)
         assert "/nowhere/x.wasm" in server.stderr

@@ -297,7 +297,7 @@ static const char *complain(cmd_parms *cmd, const char *value,
 
 static const char *absolute_path(cmd_parms *cmd, const char *path)
 {
-    char *full = *path ? ap_server_root_relative(cmd->pool, path) : NULL;
+    char *full = ap_server_root_relative(cmd->pool, path);
     apr_size_t length;
 
     if (!full) {
@@ -472,9 +472,9 @@ static const char *add_variable(cmd_parms *cmd, void *confv, const char *name,
     wasm_dir_conf *conf = confv;
     wasmrt_variable variable;
 
-    if (!*name || ap_strchr_c(name, '=')) {
-        return complain(cmd, name, "is not a variable's name: it is empty or "
-                        "has a '='; write name and value as two words");
+    if (ap_strchr_c(name, '=')) {
+        return complain(cmd, name, "is not a variable's name, since it has a "
+                        "'='; write name and value as two words");
     }
     if (!conf->environment) {
         conf->environment = apr_array_make(cmd->pool, 4,
@@ -496,9 +496,6 @@ static const char *add_mapping(cmd_parms *cmd, wasm_dir_conf *conf,
 
     if (!path) {
         return complain(cmd, host_path, "is not a valid path");
-    }
-    if (!length) {
-        return complain(cmd, "\"\"", "is not a name for a directory");
     }
     if (!is_second_reading()) {
         apr_finfo_t info;
@@ -554,9 +551,6 @@ static const char *set_entry_point(cmd_parms *cmd, void *confv, const char *arg)
 {
     wasm_dir_conf *conf = confv;
 
-    if (!*arg) {
-        return complain(cmd, "\"\"", "an exported function has a name");
-    }
     conf->entry_point = arg;
     return NULL;
 }
