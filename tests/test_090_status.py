@@ -67,6 +67,23 @@ class TestStatus:
         auto = env.curl_get(env.mkurl("/server-status?auto")).outraw.decode()
         assert re.search(r"^WasmModule\d+: .*/env\.wasm$", auto, re.MULTILINE)
 
+    def test_090_09_images_are_counted(self, env):
+        """Those of the start, and of each restart, which compiles nothing."""
+        def images(source):
+            text = env.curl_get(env.mkurl("/wasm-status")).outraw.decode()
+            return int(re.search(r'^wasm_images_total\{module="[^"]*/env\.wasm",source="%s"\} (\d+)$' % source,
+                                 text, re.MULTILINE).group(1))
+        before = {source: images(source) for source in ("cache", "compiler", "failed")}
+        assert before["cache"] + before["compiler"] >= 1
+        assert env.apache_reload() == 0
+        assert {source: images(source) for source in before} == {**before, "cache": before["cache"] + 1}
+        auto = env.curl_get(env.mkurl("/server-status?auto")).outraw.decode()
+        number = re.search(r"^WasmModule(\d+): .*/env\.wasm$", auto, re.MULTILINE).group(1)
+        assert f"WasmModule{number}Images-cache: {before['cache'] + 1}\n" in auto
+        assert int(re.search(rf"WasmModule{number}ImageSize: (\d+)", auto).group(1)) > 1024
+        html = env.curl_get(env.mkurl("/server-status")).outraw.decode()
+        assert "<th>Images: from the cache</th>" in html
+
     def test_090_06_info_runs_a_guest(self, env):
         page = env.curl_get(env.mkurl("/wasm-info")).outraw.decode()
         assert "It works." in page and "Wasmtime" in page and "/env.wasm" in page

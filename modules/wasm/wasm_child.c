@@ -866,9 +866,10 @@ static int is_module(const char *path, apr_pool_t *pool)
     return result;
 }
 
-/* Loads a module that is not configured. @return 1, or 0 with *error. */
-static int load_path(request_rec *r, const char *path, wasmrt_module **module,
-                     wasmrt_error *error)
+/* Loads a module that is not configured, and counts its image in the given
+ * row. @return 1, or 0 with *error. */
+static int load_path(request_rec *r, const char *path, int row,
+                     wasmrt_module **module, wasmrt_error *error)
 {
     wasmrt_cache_config config;
     wasmrt_image *image;
@@ -879,6 +880,7 @@ static int load_path(request_rec *r, const char *path, wasmrt_module **module,
     config.directory = apr_pstrcat(r->pool, config.directory,
                                    "/" WASM_FILES_SUBDIR, NULL);
     status = wasmrt_image_prepare(&config, path, &image, error);
+    wasm_status_image(row, status == WASMRT_OK ? image : NULL);
     if (status == WASMRT_OK) {
         status = wasmrt_module_load(child->engine, image, module, error);
         wasmrt_image_release(image);
@@ -917,7 +919,7 @@ int wasm_child_load_bytes(request_rec *r, const void *bytes, apr_size_t length,
         loaded = 0;
     }
     else {
-        loaded = load_path(r, path, module, error);
+        loaded = load_path(r, path, -1, module, error);
     }
     if (file) {
         apr_file_close(file);
@@ -930,7 +932,6 @@ int wasm_child_load_bytes(request_rec *r, const void *bytes, apr_size_t length,
 static void load_file(wasm_file_entry *entry, request_rec *r,
                       const apr_finfo_t *info)
 {
-
     release_module(&entry->module);
     entry->info = *info;
     if (!is_module(r->filename, r->pool)) {
@@ -938,7 +939,8 @@ static void load_file(wasm_file_entry *entry, request_rec *r,
                     "a WebAssembly module", sizeof(entry->error.message));
         return;
     }
-    load_path(r, r->filename, &entry->module, &entry->error);
+    load_path(r, r->filename, WASM_STATUS_FILES, &entry->module,
+              &entry->error);
 }
 
 static wasm_file_entry *create_file_entry(apr_pool_t *pool)

@@ -52,6 +52,11 @@ static const char *const outcome_names[] = {
 };
 #define STATUS_OUTCOMES (sizeof(outcome_names) / sizeof(outcome_names[0]))
 
+/* Where the compiled images of a module came from, in the order of the
+ * counts. */
+static const char *const source_names[] = { "cache", "compiler", "failed" };
+#define STATUS_SOURCES (sizeof(source_names) / sizeof(source_names[0]))
+
 typedef struct status_times {
     apr_uint32_t count[STATUS_CLASSES];
 } status_times;
@@ -60,6 +65,8 @@ typedef struct status_row {
     char path[STATUS_PATH_SIZE];     /* empty: free */
     apr_uint32_t ended[STATUS_OUTCOMES];
     apr_uint32_t memory_pages;       /* most that a run ended with, 64 KiB */
+    apr_uint32_t images[STATUS_SOURCES];
+    apr_uint32_t image_kib;          /* of the newest image */
     status_times instantiate;
     status_times run;
 } status_row;
@@ -127,7 +134,27 @@ void wasm_status_post_config(wasm_setup *setup, apr_pool_t *ptemp,
         wasm_file *file = APR_ARRAY_IDX(setup->files, i, wasm_file *);
 
         file->row = counts ? find_row(file->path) : -1;
+        wasm_status_image(file->row, file->image);
     }
+}
+
+void wasm_status_image(int row, const wasmrt_image *image)
+{
+    wasmrt_image_info info;
+
+    if (!counts || row < 0) {
+        return;
+    }
+    if (!image) {
+        apr_atomic_inc32(&counts->row[row].images[2]);
+        return;
+    }
+    memset(&info, 0, sizeof(info));
+    info.size = sizeof(info);
+    wasmrt_image_describe(image, &info);
+    apr_atomic_inc32(&counts->row[row].images[info.cached ? 0 : 1]);
+    apr_atomic_set32(&counts->row[row].image_kib,
+                     (apr_uint32_t)((info.image_bytes + 1023) >> 10));
 }
 
 static int is_alive(apr_uint32_t pid)
@@ -329,6 +356,24 @@ static int status_handler(request_rec *r)
                    label_value(r->pool, counts->row[i].path),
                    65536.0 * apr_atomic_read32(&counts->row[i].memory_pages));
     }
+    ap_rputs("# HELP wasm_images_total Compiled images, by where they came "
+             "from.\n# TYPE wasm_images_total counter\n", r);
+    for (i = 0; i < counts->rows; i++) {
+        status_row *row = &counts->row[i];
+
+        for (j = 0; j < STATUS_SOURCES; j++) {
+            ap_rprintf(r, "wasm_images_total{module=\"%s\",source=\"%s\"} %u\n",
+                       label_value(r->pool, row->path), source_names[j],
+                       (unsigned int)apr_atomic_read32(&row->images[j]));
+        }
+    }
+    ap_rputs("# HELP wasm_image_bytes Size of the newest compiled image, in "
+             "steps of 1024.\n# TYPE wasm_image_bytes gauge\n", r);
+    for (i = 0; i < counts->rows; i++) {
+        ap_rprintf(r, "wasm_image_bytes{module=\"%s\"} %.0f\n",
+                   label_value(r->pool, counts->row[i].path),
+                   1024.0 * apr_atomic_read32(&counts->row[i].image_kib));
+    }
     print_times(r, "wasm_instantiate_seconds",
                 "Time to instantiate, within a fifth.", 0);
     print_times(r, "wasm_run_seconds", "Time in the guest, within a fifth.", 1);
@@ -363,11 +408,23 @@ static void section_text(request_rec *r)
                        (unsigned int)apr_atomic_read32(&row->ended[j]));
         }
         for (j = 0; j < STATUS_PARTS; j++) {
+            ap_rprintf(r, "WasmModule%uInstantiateUs-%s: %.0f\n",
+                       (unsigned int)i, parts[j].label,
+                       percentile(&row->instantiate, parts[j].part));
+        }
+        for (j = 0; j < STATUS_PARTS; j++) {
             ap_rprintf(r, "WasmModule%uRunUs-%s: %.0f\n", (unsigned int)i,
                        parts[j].label, percentile(&row->run, parts[j].part));
         }
         ap_rprintf(r, "WasmModule%uMemoryMax: %.0f\n", (unsigned int)i,
                    65536.0 * apr_atomic_read32(&row->memory_pages));
+        for (j = 0; j < STATUS_SOURCES; j++) {
+            ap_rprintf(r, "WasmModule%uImages-%s: %u\n", (unsigned int)i,
+                       source_names[j],
+                       (unsigned int)apr_atomic_read32(&row->images[j]));
+        }
+        ap_rprintf(r, "WasmModule%uImageSize: %.0f\n", (unsigned int)i,
+                   1024.0 * apr_atomic_read32(&row->image_kib));
     }
 }
 
@@ -380,7 +437,8 @@ static void section_html(request_rec *r)
              "<th>Module</th><th>Running</th><th>Ended well</th>"
              "<th>Otherwise</th><th>Instantiate, &micro;s: 50 %</th>"
              "<th>Run, &micro;s: 50 %</th><th>90 %</th><th>99 %</th>"
-             "<th>Memory at most, KiB</th></tr>\n", r);
+             "<th>Memory at most, KiB</th><th>Images: from the cache</th>"
+             "<th>compiled</th><th>failed</th><th>Size, KiB</th></tr>\n", r);
     for (i = 0; i < counts->rows; i++) {
         status_row *row = &counts->row[i];
 
@@ -394,8 +452,14 @@ static void section_html(request_rec *r)
             ap_rprintf(r, "<td>%.0f</td>",
                        percentile(&row->run, parts[j].part));
         }
-        ap_rprintf(r, "<td>%u</td></tr>\n",
+        ap_rprintf(r, "<td>%u</td>",
                    64 * (unsigned int)apr_atomic_read32(&row->memory_pages));
+        for (j = 0; j < STATUS_SOURCES; j++) {
+            ap_rprintf(r, "<td>%u</td>",
+                       (unsigned int)apr_atomic_read32(&row->images[j]));
+        }
+        ap_rprintf(r, "<td>%u</td></tr>\n",
+                   (unsigned int)apr_atomic_read32(&row->image_kib));
     }
     ap_rputs("</table>\n", r);
 }

@@ -40,6 +40,10 @@
 void wasm_status_post_config(wasm_setup *setup, apr_pool_t *ptemp,
                              server_rec *s);
 
+/** Counts where a compiled image came from; NULL: it could not be made. A row
+ *  of -1 is not counted. */
+void wasm_status_image(int row, const wasmrt_image *image);
+
 /** Claims this process's place among the children. */
 void wasm_status_child_init(server_rec *s);
 
