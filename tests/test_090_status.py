@@ -18,7 +18,7 @@ def configure():
     def add(conf, paths):
         conf.add(f'LoadModule status_module "{conf.env.libexec_dir}/mod_status.so"')
         conf.add_wasm("/env", f"{paths.test_guests}/env.wasm", "WasmEnv SECRET hidden",
-                      "WasmMemoryLimit 64M")
+                      "WasmMemoryLimit 64M", "WasmHeaderLimit 300", "WasmMaxDescriptors 33")
         conf.add_wasm("/fault", f"{paths.test_guests}/fault.wasm")
         conf.add_wasm("/traced", f"{paths.test_guests}/env.wasm", "LogLevel wasm:trace4")
         for name in ("wasm-status", "wasm-info", "server-status"):
@@ -99,5 +99,6 @@ class TestStatus:
                                "-D", "DUMP_WASM"], capture_output=True, text=True, check=True).stdout
         assert re.search(r"module +/.*/env\.wasm\n", dump)
         assert re.search(r"memory +67108864 bytes\n", dump)
+        assert "header lines   300 bytes\n" in dump and "descriptors    33 at once\n" in dump
         assert "variable       SECRET\n" in dump and "hidden" not in dump
         assert re.search(r"^  cached +/.*/env\.wasm$", dump, re.MULTILINE)

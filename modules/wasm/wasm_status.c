@@ -231,8 +231,9 @@ void wasm_status_end(int row, const char *outcome, const wasmrt_result *result)
     if (!result->instantiate_ns) {
         return;
     }
-    apr_atomic_inc32(&each->instantiate.count[class_of(result->instantiate_ns)]);
-    apr_atomic_inc32(&each->run.count[class_of(result->run_ns)]);
+    apr_atomic_inc32(each->instantiate.count
+                     + class_of(result->instantiate_ns));
+    apr_atomic_inc32(each->run.count + class_of(result->run_ns));
     do {
         before = apr_atomic_read32(&each->memory_pages);
     } while (before < pages
@@ -561,7 +562,9 @@ static void run_probe(request_rec *r)
     result.size = sizeof(result);
     memset(&streams, 0, sizeof(streams));
     streams.size = sizeof(streams);
-    streams.descriptors[0] = streams.descriptors[1] = streams.descriptors[2] = -1;
+    streams.descriptors[0] = -1;
+    streams.descriptors[1] = -1;
+    streams.descriptors[2] = -1;
     streams.read = probe_read;
     streams.write = probe_write;
     streams.flush = probe_flush;
@@ -751,11 +754,15 @@ static void dump_guest(apr_pool_t *p, const wasm_guest *guest,
     }
     apr_file_printf(out, "  memory         %s\n  wall time      %s\n"
                     "  processor time %s\n  output         %s\n"
+                    "  header lines   %s\n  descriptors    %s\n"
                     "  start image    %s\n",
                     limit_text(p, conf->memory_bytes, "bytes", "1 GiB"),
                     limit_text(p, conf->wall_ms, "ms", "the server's Timeout"),
                     limit_text(p, conf->cpu_ms, "ms", "none"),
                     limit_text(p, conf->output_bytes, "bytes", "1 GiB"),
+                    limit_text(p, conf->header_bytes, "bytes", "64 KiB"),
+                    limit_text(p, conf->max_descriptors, "at once",
+                               "256 at once"),
                     conf->start ? "yes" : "no");
 }
 
