@@ -197,6 +197,53 @@ TEST_F(StartImage, TellsWhyThereIsNone) {
   EXPECT_NE(std::string(error_.message).find("\"nowhere\""), std::string::npos) << error_.message;
 }
 
+// What a sparse image would cost each instance is the copying of all data; the engine maps it
+// only where it is half full (kAlwaysMapped in pre_initialize.cpp).
+TEST(Density, ASparseImageIsFilledWithZeros) {
+  constexpr const char* kSparse = R"((module
+    (memory (export "memory") 1024)
+    (data (i32.const 16) "begin")
+    (func (export "wizer-initialize")
+      (i32.store8 (i32.const 1000) (i32.const 7))
+      (i32.store8 (i32.const 50000000) (i32.const 8)))
+    (func (export "_start")
+      (if (i32.ne (i32.load8_u (i32.const 50000000)) (i32.const 8)) (then unreachable)))))";
+  wasm_byte_vec_t wasm;
+  const ErrorHandle bad(wasmtime_wat2wasm(kSparse, std::strlen(kSparse), &wasm));
+  ASSERT_FALSE(bad) << error_text(bad.get());
+  wasmrt_command_config command{};
+  command.size = sizeof command;
+  const char* const arguments[] = {"guest.wasm", nullptr};
+  command.arguments = arguments;
+  const auto made =
+      pre_initialize({reinterpret_cast<const uint8_t*>(wasm.data), wasm.size}, command);
+  wasm_byte_vec_delete(&wasm);
+  ASSERT_TRUE(made.is_ok()) << made.status().message();
+  // Half of the 50 MB between the first byte and the last, and little more.
+  EXPECT_GT(made.value().size(), 25'000'000U);
+  EXPECT_LT(made.value().size(), 25'010'000U);
+
+  const EngineHandle engine(wasm_engine_new());
+  wasmtime_module_t* module = nullptr;
+  const ErrorHandle invalid(
+      wasmtime_module_new(engine.get(), made.value().data(), made.value().size(), &module));
+  ASSERT_FALSE(invalid) << error_text(invalid.get());
+  const ModuleHandle owned(module);
+  const StoreHandle store(wasmtime_store_new(engine.get(), nullptr, nullptr));
+  wasmtime_context_t* context = wasmtime_store_context(store.get());
+  wasmtime_instance_t instance;
+  wasm_trap_t* trap = nullptr;
+  const ErrorHandle failed(wasmtime_instance_new(context, module, nullptr, 0, &instance, &trap));
+  ASSERT_FALSE(failed || trap != nullptr);
+  wasmtime_extern_t memory;
+  ASSERT_TRUE(wasmtime_instance_export_get(context, &instance, "memory", 6, &memory));
+  const uint8_t* bytes = wasmtime_memory_data(context, &memory.of.memory);
+  EXPECT_EQ(std::memcmp(bytes + 16, "begin", 5), 0);
+  EXPECT_EQ(bytes[1000], 7);
+  EXPECT_EQ(bytes[1001], 0);
+  EXPECT_EQ(bytes[50'000'000], 8);
+}
+
 TEST(StartRecord, IsOutdatedByAge) {
   const char* const arguments[] = {"x", nullptr};
   wasmrt_command_config config{};
