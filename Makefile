@@ -8,12 +8,13 @@ export PORT MPM
 GUESTS := $(CURDIR)/build/guests
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help fuzz bootstrap build guests serve test bench package test-package in-tree check-manual php-guest install clean
+.PHONY: help fuzz bootstrap build guests serve test test-restarts bench package test-package in-tree check-manual php-guest install clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
 	@echo '              (PORT=8080, MPM=event|worker|prefork; Ctrl-C stops it)'
 	@echo 'make test     install what is missing, build, run all tests (TESTS="-k php" selects)'
+	@echo 'make test-restarts  restart and kill under load for some minutes (RESTARTS=60 CHILDREN=1000)'
 	@echo 'make build    the module, the runtime library and wasmctl, into build/release'
 	@echo 'make install  the same three into PREFIX ($(PREFIX)); honours DESTDIR'
 	@echo 'make bench    measure against a native handler, mod_cgid, php-fpm and others'
@@ -49,6 +50,10 @@ test: build guests
 	@scripts/fuzz.sh 10
 	@echo 'Running the tests of the module in real servers'
 	@/usr/bin/python3 -m pytest -p no:cacheprovider tests $(TESTS)
+
+test-restarts: build guests
+	@RESTARTS=$${RESTARTS:-60} CHILDREN=$${CHILDREN:-1000} /usr/bin/python3 -m pytest -p no:cacheprovider \
+		tests/test_140_restarts.py $(TESTS)
 
 bench: build guests
 	@scripts/bootstrap.sh wrk php8.2-fpm php8.2-opcache

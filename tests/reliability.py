@@ -24,7 +24,7 @@ class Load:
     def __init__(self, url):
         self._output = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            ["ab", "-q", "-c", str(self.CONNECTIONS), "-s", "120", "-t", "3600", "-n", "5000000", url],
+            ["ab", "-q", "-c", str(self.CONNECTIONS), "-r", "-s", "120", "-t", "3600", "-n", "5000000", url],
             stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output)
         self._started = time.monotonic()
         self.result = None
@@ -71,7 +71,8 @@ def wait_for(condition, timeout=60):
 
 def holdings(pid):
     """What a process holds: threads, descriptors, mappings, address space and
-    the memory that only it has, in KiB; None if it is gone."""
+    the memory that is not of a file, in KiB; None if it is gone. (What is private
+    would depend on which other processes happen to be there.)"""
     try:
         with open(f"/proc/{pid}/status") as file:
             status = dict(line.split(":", 1) for line in file)
@@ -82,7 +83,7 @@ def holdings(pid):
         return SimpleNamespace(
             threads=int(status["Threads"]), descriptors=len(os.listdir(f"/proc/{pid}/fd")),
             mappings=mappings, address_kib=int(status["VmSize"].split()[0]),
-            private_kib=int(memory["Private_Dirty"]) + int(memory["Private_Clean"]))
+            memory_kib=int(memory["Anonymous"]))
     except (FileNotFoundError, ProcessLookupError, KeyError):
         return None
 
