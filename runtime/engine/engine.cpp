@@ -43,37 +43,22 @@ bool knows_written() {
 }
 
 void set_pool(wasm_config_t* config, uint32_t instances) {
-  pool_settings_t settings{};
-  settings.instances = instances;
-  settings.instance_bytes = size_t{16} << 20;
-  settings.memories = instances * kMemoriesPerInstance;
-  settings.memories_per_module = kMemoriesPerModule;
-  settings.memory_bytes = size_t{4} << 30;
-  settings.memory_keep_resident = knows_written() ? kKeepWrittenBytes : kKeepLowestBytes;
-  settings.tables = instances * kTablesPerModule;
-  settings.tables_per_module = kTablesPerModule;
-  settings.table_elements = kTableElements;
-  settings.table_keep_resident = size_t{16} << 10;
-  settings.gc_heaps = instances;
-  if constexpr (WASMRT_HAS_BRIDGE) {
-    pool_strategy_set(config, &settings);
-    return;
-  }
   const PoolConfigHandle pool(wasmtime_pooling_allocation_config_new());
   wasmtime_pooling_allocation_config_t* p = pool.get();
-  wasmtime_pooling_allocation_config_total_core_instances_set(p, settings.instances);
-  wasmtime_pooling_allocation_config_max_core_instance_size_set(p, settings.instance_bytes);
-  wasmtime_pooling_allocation_config_total_memories_set(p, settings.memories);
-  wasmtime_pooling_allocation_config_max_memories_per_module_set(p, settings.memories_per_module);
-  wasmtime_pooling_allocation_config_max_memory_size_set(p, settings.memory_bytes);
-  wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(p,
-                                                                     settings.memory_keep_resident);
-  wasmtime_pooling_allocation_config_total_tables_set(p, settings.tables);
-  wasmtime_pooling_allocation_config_max_tables_per_module_set(p, settings.tables_per_module);
-  wasmtime_pooling_allocation_config_table_elements_set(p, settings.table_elements);
-  wasmtime_pooling_allocation_config_table_keep_resident_set(p, settings.table_keep_resident);
-  wasmtime_pooling_allocation_config_total_gc_heaps_set(p, settings.gc_heaps);
-  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, settings.instances);
+  wasmtime_pooling_allocation_config_total_core_instances_set(p, instances);
+  wasmtime_pooling_allocation_config_total_memories_set(p, instances * kMemoriesPerInstance);
+  wasmtime_pooling_allocation_config_total_gc_heaps_set(p, instances);
+  wasmtime_pooling_allocation_config_total_tables_set(p, instances * kTablesPerModule);
+  wasmtime_pooling_allocation_config_max_memories_per_module_set(p, kMemoriesPerModule);
+  wasmtime_pooling_allocation_config_max_tables_per_module_set(p, kTablesPerModule);
+  wasmtime_pooling_allocation_config_table_elements_set(p, kTableElements);
+  wasmtime_pooling_allocation_config_max_core_instance_size_set(p, size_t{16} << 20);
+  wasmtime_pooling_allocation_config_max_memory_size_set(p, size_t{4} << 30);
+  wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(
+      p, knows_written() ? kKeepWrittenBytes : kKeepLowestBytes);
+  wasmtime_pooling_allocation_config_table_keep_resident_set(p, size_t{16} << 10);
+  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, instances);
+  if constexpr (WASMRT_HAS_BRIDGE) pool_reset_written_set(p);
   wasmtime_pooling_allocation_strategy_set(config, p);
 }
 
@@ -81,6 +66,7 @@ void set_pool(wasm_config_t* config, uint32_t instances) {
 
 bool Engine::reserved_layout_fits(uint32_t max_instances) {
   if (max_instances == 0) max_instances = kDefaultInstances;
+  // Here, since a server asks this before it forks and gives up its rights.
   knows_written();
   const size_t bytes = reserved_bytes(std::min(max_instances, kMaxInstances));
   void* probe = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

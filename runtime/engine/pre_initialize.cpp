@@ -5,12 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <limits>
-#include <utility>
 
 #include "engine/command.h"
 #include "engine/host_call.h"
@@ -90,144 +88,6 @@ void append_custom_section(std::vector<uint8_t>& module, std::string_view name,
   module.insert(module.end(), body.begin(), body.end());
 }
 
-// Wasmtime maps the data of a module copy-on-write only where its range in memory is below
-// kAlwaysMapped or less than twice as large as the data; else each instance copies all of it.
-// Ranges up to kMostMapped are worth the zeros.
-constexpr uint64_t kAlwaysMapped = uint64_t{16} << 20;
-constexpr uint64_t kMostMapped = uint64_t{512} << 20;
-
-uint64_t read_leb(std::span<const uint8_t> bytes, size_t& at) {
-  uint64_t value = 0;
-  for (unsigned shift = 0; at < bytes.size() && shift < 64; shift += 7) {
-    const uint8_t byte = bytes[at++];
-    value |= uint64_t{byte & 0x7fU} << shift;
-    if ((byte & 0x80) == 0) break;
-  }
-  return value;
-}
-
-struct Range {
-  uint64_t begin;
-  uint64_t end;
-};
-
-/// The ranges to fill with zeros so that `data` (in order of address) becomes dense enough to be
-/// mapped: the largest gaps, and no more of them than needed.
-std::vector<Range> zeros_for(std::span<const Range> data) {
-  if (data.empty()) return {};
-  const uint64_t whole = data.back().end - data.front().begin;
-  uint64_t bytes = 0;
-  std::vector<Range> gaps;
-  for (size_t i = 0; i < data.size(); ++i) {
-    bytes += data[i].end - data[i].begin;
-    if (i > 0 && data[i].begin > data[i - 1].end) {
-      gaps.push_back({data[i - 1].end, data[i].begin});
-    }
-  }
-  if (whole < kAlwaysMapped || whole > kMostMapped || whole < 2 * bytes) return {};
-  uint64_t wanted = whole / 2 + 1 - bytes;
-  std::sort(gaps.begin(), gaps.end(), [](const Range& a, const Range& b) {
-    return std::pair(b.end - b.begin, a.begin) < std::pair(a.end - a.begin, b.begin);
-  });
-  std::vector<Range> zeros;
-  for (Range gap : gaps) {
-    if (wanted == 0) break;
-    gap.end = std::min(gap.end, gap.begin + wanted);
-    wanted -= gap.end - gap.begin;
-    zeros.push_back(gap);
-  }
-  return zeros;
-}
-
-/// Adds zeros to the data of a module that wizer wrote, where zeros_for() says so. They come after
-/// all segments, so that no segment changes its index. A module in another form, or with more
-/// than one memory, stays as it is.
-void make_dense(std::vector<uint8_t>& module) {
-  constexpr uint8_t kDataCountSection = 12;
-  constexpr uint8_t kDataSection = 11;
-  size_t count_at = 0;  // of the section that holds the number of segments, if there is one
-  for (size_t at = 8; at < module.size();) {
-    const size_t section = at;
-    const uint8_t id = module[at++];
-    const uint64_t size = read_leb(module, at);
-    if (size > module.size() - at) return;
-    const size_t end = at + size;
-    if (id == kDataCountSection) count_at = section;
-    if (id != kDataSection) {
-      at = end;
-      continue;
-    }
-
-    const uint64_t segments = read_leb(module, at);
-    const size_t first = at;
-    std::vector<Range> data;
-    for (uint64_t i = 0; i < segments; ++i) {
-      if (at >= end) return;
-      const uint64_t flags = read_leb(module, at);
-      if (flags > 1) return;
-      uint64_t begin = 0;
-      if (flags == 0) {
-        constexpr uint8_t kI32Const = 0x41;
-        constexpr uint8_t kEnd = 0x0b;
-        if (at >= end || module[at++] != kI32Const) return;
-        // Signed there; as an address its low 32 bits count.
-        const size_t offset_at = at;
-        begin = read_leb(module, at);
-        const size_t length = at - offset_at;
-        if (length < 5 && (module[at - 1] & 0x40) != 0) begin |= ~uint64_t{0} << (7 * length);
-        begin &= 0xffffffff;
-        if (at >= end || module[at++] != kEnd) return;
-      }
-      const uint64_t bytes = read_leb(module, at);
-      if (at > end || bytes > end - at) return;
-      at += bytes;
-      if (flags == 0 && bytes != 0) data.push_back({begin, begin + bytes});
-    }
-    std::sort(data.begin(), data.end(),
-              [](const Range& a, const Range& b) { return a.begin < b.begin; });
-    const std::vector<Range> zeros = zeros_for(data);
-    if (zeros.empty()) return;
-
-    std::vector<uint8_t> body;
-    append_leb(body, segments + zeros.size());
-    body.insert(body.end(), module.begin() + static_cast<ptrdiff_t>(first),
-                module.begin() + static_cast<ptrdiff_t>(end));
-    for (const Range& range : zeros) {
-      body.insert(body.end(), {0, 0x41});
-      // A signed number: bit 6 of the last byte is its sign.
-      int64_t offset = static_cast<int32_t>(range.begin);
-      while (offset < -0x40 || offset > 0x3f) {
-        body.push_back(static_cast<uint8_t>(0x80 | (offset & 0x7f)));
-        offset >>= 7;
-      }
-      body.push_back(static_cast<uint8_t>(offset & 0x7f));
-      body.push_back(0x0b);
-      append_leb(body, range.end - range.begin);
-      body.resize(body.size() + (range.end - range.begin));
-    }
-    std::vector<uint8_t> result(module.begin(), module.begin() + static_cast<ptrdiff_t>(section));
-    result.push_back(kDataSection);
-    append_leb(result, body.size());
-    result.insert(result.end(), body.begin(), body.end());
-    result.insert(result.end(), module.begin() + static_cast<ptrdiff_t>(end), module.end());
-    if (count_at != 0) {
-      std::vector<uint8_t> count;
-      append_leb(count, segments + zeros.size());
-      size_t content = count_at + 1;
-      const uint64_t old = read_leb(result, content);
-      std::vector<uint8_t> replacement = {kDataCountSection};
-      append_leb(replacement, count.size());
-      replacement.insert(replacement.end(), count.begin(), count.end());
-      result.erase(result.begin() + static_cast<ptrdiff_t>(count_at),
-                   result.begin() + static_cast<ptrdiff_t>(content + old));
-      result.insert(result.begin() + static_cast<ptrdiff_t>(count_at), replacement.begin(),
-                    replacement.end());
-    }
-    module = std::move(result);
-    return;
-  }
-}
-
 /// One initialisation; wizer calls it back.
 class Initialization {
  public:
@@ -252,7 +112,6 @@ class Initialization {
           "this libwasm_runtime was built with an installed Wasmtime (WASMTIME_ROOT), which cannot "
           "make start images");
     }
-    make_dense(module_);
     append_custom_section(module_, kFilesSection, files_text(host_.files()));
     return std::move(module_);
   }
@@ -447,15 +306,24 @@ Result<std::vector<OpenedFile>> parse_files(std::string_view text) {
 }
 
 Result<std::vector<OpenedFile>> opened_files(std::span<const uint8_t> wasm) {
+  const auto read_leb = [&wasm](size_t& at) {
+    uint64_t value = 0;
+    for (unsigned shift = 0; at < wasm.size() && shift < 35; shift += 7) {
+      const uint8_t byte = wasm[at++];
+      value |= uint64_t{byte & 0x7fU} << shift;
+      if ((byte & 0x80) == 0) break;
+    }
+    return value;
+  };
   size_t at = 8;
   while (at < wasm.size()) {
     const uint8_t id = wasm[at++];
-    const uint64_t size = read_leb(wasm, at);
+    const uint64_t size = read_leb(at);
     if (size > wasm.size() - at) break;
     const size_t end = at + size;
     if (id == 0) {
       size_t name_at = at;
-      const uint64_t length = read_leb(wasm, name_at);
+      const uint64_t length = read_leb(name_at);
       if (name_at <= end && length <= end - name_at) {
         const auto* text = reinterpret_cast<const char*>(wasm.data());
         if (std::string_view(text + name_at, length) == kFilesSection) {

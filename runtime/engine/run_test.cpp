@@ -421,6 +421,32 @@ TEST_F(Run, NothingOfARunIsLeftForTheNext) {
   }
 }
 
+TEST_F(Run, NothingOfALargeMemoryIsLeftForTheNext) {
+  // Writes to each page of more memory than the pool keeps in place, and over
+  // its own data.
+  load(R"(
+    (data (i32.const 70000) "\2a\00\00\00")
+    (func (export "_start")
+      (local $at i32)
+      (local $seen i32)
+      (drop (memory.grow (i32.const 130)))
+      (local.set $seen (i32.xor (i32.load (i32.const 70000)) (i32.const 42)))
+      (i32.store (i32.const 70000) (i32.const 43))
+      (local.set $at (i32.const 2048))
+      (loop $next
+        (local.set $seen (i32.or (local.get $seen) (i32.load (local.get $at))))
+        (i32.store (local.get $at) (i32.const 1))
+        (local.set $at (i32.add (local.get $at) (i32.const 4096)))
+        (br_if $next (i32.lt_u (local.get $at) (i32.const 8388608))))
+      (call $proc_exit (local.get $seen))))");
+  ASSERT_EQ(make_command(), WASMRT_OK);
+  for (int i = 0; i < 20; ++i) {
+    const wasmrt_result result = run(streams_);
+    ASSERT_EQ(result.outcome, WASMRT_EXITED);
+    ASSERT_EQ(result.exit_status, 0) << "run " << i;
+  }
+}
+
 TEST_F(Run, TracesHostCallsWithTheirResults) {
   load(R"(
     (data (i32.const 16) "a\0ab")

@@ -198,7 +198,7 @@ TEST_F(StartImage, TellsWhyThereIsNone) {
 }
 
 // What a sparse image would cost each instance is the copying of all data; the engine maps it
-// only where it is half full (kAlwaysMapped in pre_initialize.cpp).
+// only where it is half full (ALWAYS_MAPPED in deps/wasmtime/src/lib.rs).
 TEST(Density, ASparseImageIsFilledWithZeros) {
   constexpr const char* kSparse = R"((module
     (memory (export "memory") 1024)

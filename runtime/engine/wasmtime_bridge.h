@@ -25,20 +25,6 @@ bool wizer_pre_initialize(const uint8_t* wasm, size_t wasm_size, const uint8_t* 
                           size_t init_length, const wizer_callbacks_t* callbacks);
 
 /// See the Rust side for these as well.
-struct pool_settings_t {
-  uint32_t instances;
-  uint32_t memories;
-  uint32_t memories_per_module;
-  size_t memory_bytes;
-  size_t memory_keep_resident;
-  uint32_t tables;
-  uint32_t tables_per_module;
-  size_t table_elements;
-  size_t table_keep_resident;
-  uint32_t gc_heaps;
-  size_t instance_bytes;
-};
-
-void pool_strategy_set(wasm_config_t* config, const pool_settings_t* settings);
+void pool_reset_written_set(wasmtime_pooling_allocation_config_t* pool);
 bool pool_knows_written();
 }

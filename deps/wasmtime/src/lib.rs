@@ -1,16 +1,19 @@
 //! Re-exports Wasmtime's C API, so that its symbols end up in this crate's
 //! static library, and adds what that API lacks: a C function for
-//! `wasmtime-wizer`, which turns an initialised instance into a module, and one
-//! for a pool that finds the pages a run has written.
+//! `wasmtime-wizer`, which turns an initialised instance into a module, and the
+//! setting of a pool that finds the pages a run has written.
 
 pub use wasmtime_c_api::*;
 
+use std::cmp::Reverse;
 use std::ffi::c_void;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use wasmtime::{Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmparser::{ConstExpr, DataKind, Operator, Parser, Payload};
+use wasmtime::{Enabled, PoolingAllocationConfig};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
 /// What `wizer_pre_initialize` calls back. All are called on its thread.
@@ -96,6 +99,7 @@ pub unsafe extern "C" fn wizer_pre_initialize(
     let snapshot = pin!(wizer.snapshot(&context, &mut instance));
     match snapshot.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(module)) => {
+            let module = made_dense(&module).unwrap_or(module);
             (callbacks.done)(callbacks.baton, module.as_ptr(), module.len());
             true
         }
@@ -104,52 +108,120 @@ pub unsafe extern "C" fn wizer_pre_initialize(
     }
 }
 
-/// What `wasmtime_pooling_allocation_config_t` holds, as far as mod_wasm uses it.
-#[repr(C)]
-pub struct pool_settings_t {
-    /// Instances at once.
-    instances: u32,
-    memories: u32,
-    memories_per_module: u32,
-    memory_bytes: usize,
-    /// Of each memory, after a run: so much stays in place.
-    memory_keep_resident: usize,
-    tables: u32,
-    tables_per_module: u32,
-    table_elements: usize,
-    table_keep_resident: usize,
-    gc_heaps: u32,
-    instance_bytes: usize,
+// Wasmtime maps the data of a module copy-on-write where its range in memory is
+// below ALWAYS_MAPPED or less than twice as large as the data; else each
+// instance copies all of it. Ranges up to MOST_MAPPED are worth the zeros.
+const ALWAYS_MAPPED: u64 = 16 << 20;
+const MOST_MAPPED: u64 = 512 << 20;
+
+/// The ranges to fill with zeros so that data becomes dense enough to be
+/// mapped: the largest gaps, and no more of them than needed.
+fn zeros_for(mut data: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    data.sort_by_key(|range| range.start);
+    let (Some(first), Some(last)) = (data.first(), data.last()) else {
+        return Vec::new();
+    };
+    let whole = last.end - first.start;
+    let bytes: u64 = data.iter().map(|range| range.end - range.start).sum();
+    if whole < ALWAYS_MAPPED || whole > MOST_MAPPED || whole < 2 * bytes {
+        return Vec::new();
+    }
+    let mut gaps: Vec<_> = data.windows(2).map(|pair| pair[0].end..pair[1].start).collect();
+    gaps.sort_by_key(|gap| Reverse(gap.end.saturating_sub(gap.start)));
+    let mut wanted = whole / 2 + 1 - bytes;
+    gaps.retain_mut(|gap| {
+        gap.end = gap.end.min(gap.start + wanted);
+        wanted -= gap.end.saturating_sub(gap.start);
+        !gap.is_empty()
+    });
+    gaps
 }
 
-// `wasm_config_t` is `repr(C)` around a `Config`, its only field.
-const _: () = assert!(size_of::<wasm_config_t>() == size_of::<wasmtime::Config>());
+/// Adds zeros to the data of a module that wizer wrote, where `zeros_for` says
+/// so. They come after all segments, so that no segment changes its index.
+/// `None`: the module is as it should be, or its data is not in one memory of
+/// 32 bits.
+fn made_dense(module: &[u8]) -> Option<Vec<u8>> {
+    let address = |offset: &ConstExpr| match offset.get_operators_reader().read() {
+        Ok(Operator::I32Const { value }) => Some(value),
+        _ => None,
+    };
+    let mut data = Vec::new();
+    for payload in Parser::new(0).parse_all(module) {
+        if let Payload::DataSection(section) = payload.ok()? {
+            for segment in section {
+                let segment = segment.ok()?;
+                if let DataKind::Active { memory_index, offset_expr } = segment.kind {
+                    let begin = u64::from(address(&offset_expr)? as u32);
+                    if memory_index != 0 {
+                        return None;
+                    }
+                    data.push(begin..begin + segment.data.len() as u64);
+                }
+            }
+        }
+    }
+    let zeros = zeros_for(data);
+    if zeros.is_empty() {
+        return None;
+    }
 
-/// Makes `config` allocate from a pool that asks the kernel (`PAGEMAP_SCAN`,
-/// Linux 6.7) which pages a run has written, where the kernel can tell, and
-/// resets these alone.
+    let mut dense = wasm_encoder::Module::new();
+    for payload in Parser::new(0).parse_all(module) {
+        match payload.ok()? {
+            Payload::DataCountSection { count, .. } => {
+                let count = count + zeros.len() as u32;
+                dense.section(&wasm_encoder::DataCountSection { count });
+            }
+            Payload::DataSection(section) => {
+                let mut segments = wasm_encoder::DataSection::new();
+                for segment in section {
+                    let segment = segment.ok()?;
+                    let bytes = segment.data.iter().copied();
+                    match segment.kind {
+                        DataKind::Passive => segments.passive(bytes),
+                        DataKind::Active { offset_expr, .. } => segments.active(
+                            0,
+                            &wasm_encoder::ConstExpr::i32_const(address(&offset_expr)?),
+                            bytes,
+                        ),
+                    };
+                }
+                for range in &zeros {
+                    segments.active(
+                        0,
+                        &wasm_encoder::ConstExpr::i32_const(range.start as u32 as i32),
+                        std::iter::repeat_n(0, (range.end - range.start) as usize),
+                    );
+                }
+                dense.section(&segments);
+            }
+            other => {
+                if let Some((id, range)) = other.as_section() {
+                    dense.section(&wasm_encoder::RawSection { id, data: &module[range] });
+                }
+            }
+        }
+    }
+    Some(dense.finish())
+}
+
+// `wasmtime_pooling_allocation_config_t` is a `PoolingAllocationConfig` and
+// nothing else: with the same size, its only field can only lie at its start.
+const _: () = assert!(
+    size_of::<wasmtime_pooling_allocation_config_t>() == size_of::<PoolingAllocationConfig>()
+);
+
+/// Makes a pool ask the kernel which pages of a memory a run has written
+/// (`PAGEMAP_SCAN`, Linux 6.7), and reset these alone, where the kernel can tell.
 ///
 /// # Safety
 ///
-/// `config` comes from `wasm_config_new`.
+/// `pool` comes from `wasmtime_pooling_allocation_config_new`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pool_strategy_set(config: *mut wasm_config_t, s: &pool_settings_t) {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_core_instances(s.instances)
-        .max_core_instance_size(s.instance_bytes)
-        .total_memories(s.memories)
-        .max_memories_per_module(s.memories_per_module)
-        .max_memory_size(s.memory_bytes)
-        .linear_memory_keep_resident(s.memory_keep_resident)
-        .total_tables(s.tables)
-        .max_tables_per_module(s.tables_per_module)
-        .table_elements(s.table_elements)
-        .table_keep_resident(s.table_keep_resident)
-        .total_gc_heaps(s.gc_heaps)
-        .max_unused_warm_slots(s.instances)
-        .pagemap_scan(Enabled::Auto);
-    let config = unsafe { &mut *config.cast::<wasmtime::Config>() };
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+pub unsafe extern "C" fn pool_reset_written_set(pool: *mut wasmtime_pooling_allocation_config_t) {
+    let pool = unsafe { &mut *pool.cast::<PoolingAllocationConfig>() };
+    pool.pagemap_scan(Enabled::Auto);
 }
 
 /// Whether pools can ask the kernel so. The first call opens what they ask
