@@ -104,11 +104,8 @@ def env(request, make_env, mpm, configure, server_options, paths):
     conf = HttpdConf(server)
     configure(conf, paths)
     conf.install()
-    assert server.apache_restart() == 0, server.stderr + "\n".join(server.httpd_error_log.recent())
-    server.check_error_log()
-    yield server
-    assert server.apache_stop() == 0
-    server.check_error_log()
+    with server.running():
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -107,11 +107,8 @@ def env(make_env, mpm, paths, huge_directory):
                       f'WasmMapDir /data "{data}"', f'WasmMapDir /huge "{huge_directory}" ro',
                       *each.directives)
     conf.install()
-    assert server.apache_restart() == 0, server.stderr + "\n".join(server.httpd_error_log.recent())
-    server.check_error_log()
-    yield server
-    assert server.apache_stop() == 0
-    server.check_error_log()
+    with server.running():
+        yield server
 
 
 def ask(env, each):

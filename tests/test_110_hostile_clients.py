@@ -47,11 +47,8 @@ def env(make_env, mpm, paths):
     conf.add_wasm("/small", f"{paths.test_guests}/echo.wasm")
     conf.add(['<Location "/small">', "LimitRequestBody 1000", "</Location>"])
     conf.install()
-    assert server.apache_restart() == 0, server.stderr + "\n".join(server.httpd_error_log.recent())
-    server.check_error_log()
-    yield server
-    assert server.apache_stop() == 0
-    server.check_error_log()
+    with server.running():
+        yield server
 
 
 @pytest.fixture(scope="module", autouse=True)

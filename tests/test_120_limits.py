@@ -20,11 +20,7 @@ def serve(make_env, request):
         """before: a shell command, such as ulimit, for the server's process."""
         env = make_env(re.sub(r"\W+", "-", request.node.name), mpm=mpm, processes=processes)
         if before:
-            script = os.path.join(env.server_dir, "httpd")
-            with open(script, "w") as out:
-                out.write(f'#!/bin/bash\n{before}\nexec "{env.httpd}" "$@"\n')
-            os.chmod(script, 0o755)
-            env.httpd = script
+            env.start_behind(before)
         conf = HttpdConf(env)
         conf.add(["LogLevel warn wasm:info",
                   "MinSpareServers 1" if mpm == "prefork" else "MinSpareThreads 1"])

@@ -33,11 +33,7 @@ def make(make_env, request):
         env = make_env(re.sub(r"\W+", "-", request.node.name)[:60], mpm=mpm, processes=processes)
         env.cache_dir = cache or os.path.join(env.server_dir, "own-cache")
         if before:
-            script = os.path.join(env.server_dir, "httpd")
-            with open(script, "w") as out:
-                out.write(f'#!/bin/bash\n{before}\nexec "{env.httpd}" "$@"\n')
-            os.chmod(script, 0o755)
-            env.httpd = script
+            env.start_behind(before)
         conf = HttpdConf(env)
         conf.add("MinSpareServers 1" if mpm == "prefork" else "MinSpareThreads 1")
         add(conf)

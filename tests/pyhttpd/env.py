@@ -8,6 +8,7 @@ foreground (an MPM's full life, without -X), so that its death is noticed; and
 what the log holds is checked after each test.
 """
 
+import contextlib
 import os
 import pwd
 import re
@@ -200,6 +201,23 @@ class HttpdTestEnv:
                 pass
             time.sleep(0.02)
         return -1
+
+    def start_behind(self, command):
+        """From now on the server's process runs a shell command, such as ulimit, first."""
+        script = os.path.join(self.server_dir, "httpd")
+        with open(script, "w") as out:
+            out.write(f'#!/bin/bash\n{command}\nexec "{self.httpd}" "$@"\n')
+        os.chmod(script, 0o755)
+        self.httpd = script
+
+    @contextlib.contextmanager
+    def running(self):
+        """Started before and stopped after, with nothing unexpected in the log."""
+        assert self.apache_restart() == 0, self.stderr + "\n".join(self.httpd_error_log.recent())
+        self.check_error_log()
+        yield self
+        assert self.apache_stop() == 0
+        self.check_error_log()
 
     def apache_reload(self, timeout=60):
         """A graceful restart; 0 when all children are new ones."""
