@@ -62,6 +62,7 @@ typedef struct wasm_guest {
 /** A WasmSnapshot directive that asks for a start image. */
 typedef struct wasm_start {
     const struct wasm_dir_conf *conf;  /**< of its section */
+    const server_rec *server;
     int index;               /**< in wasm_setup.starts */
     const char *config_file; /**< where the directive stands */
     int config_line;
@@ -99,7 +100,7 @@ typedef struct wasm_dir_conf {
     int transient;
 
     wasm_file *module;
-    wasm_start *start;                /**< NULL: a run begins at the beginning */
+    wasm_start *start;                /**< NULL: runs begin at the beginning */
     int snapshot;
     apr_int64_t snapshot_ms;          /**< age of a start image; -1: any */
     const char *entry_point;

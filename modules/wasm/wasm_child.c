@@ -67,7 +67,8 @@ APLOG_USE_MODULE(wasm);
 
 /* Descriptors of one guest where nothing is configured; how many the server
  * itself may need, besides one for each thread's connection; and how many a
- * guest's descriptor can stand for: a directory that is being read takes two. */
+ * guest's descriptor can stand for: a directory that is being read takes
+ * two. */
 #define WASM_DEFAULT_DESCRIPTORS 256
 #define WASM_OWN_DESCRIPTORS     256
 #define WASM_EACH_DESCRIPTOR     2
@@ -428,11 +429,21 @@ static void prepare_start(wasm_start *start, const wasmrt_cache_config *cache,
                           apr_pool_t *pool, server_rec *s)
 {
     const wasm_dir_conf *conf = start->conf;
+    const wasm_dir_conf *host = ap_get_module_config(
+                                    start->server->lookup_defaults,
+                                    &wasm_module);
+    apr_int64_t refresh_ms = conf->snapshot_ms != -1 ? conf->snapshot_ms
+                                                     : host->snapshot_ms;
+    apr_int64_t seconds = (refresh_ms + 999) / 1000;
     wasmrt_command_config command;
-    apr_int64_t seconds = (conf->snapshot_ms + 999) / 1000;
     wasmrt_error error;
 
     fill_command_config(&command, pool, conf, conf->module->path);
+    /* What the sections around this one say is known only when a request is
+     * there; what its host says is known now. */
+    if (conf->memory_bytes == -1) {
+        command.limits.memory_bytes = limit_or_default(host->memory_bytes, 0);
+    }
     if (wasmrt_start_image_prepare(cache, conf->module->path, &command,
                                    (apr_uint32_t)(seconds > 0 ? seconds : 0),
                                    &start->image, &error) != WASMRT_OK) {
@@ -699,7 +710,7 @@ void wasm_child_init(apr_pool_t *pchild, server_rec *s)
     apr_pool_pre_cleanup_register(pchild, self, child_cleanup);
     raise_descriptor_limit(self->setup);
     child = self;
-    wasm_status_child_init(s);
+    wasm_status_child_init();
     if (self->setup->files->nelts) {
         start_engine(self);
     }
@@ -922,8 +933,7 @@ int wasm_child_load_bytes(request_rec *r, const void *bytes, apr_size_t length,
         loaded = load_path(r, path, -1, module, error);
     }
     if (file) {
-        apr_file_close(file);
-        apr_file_remove(path, r->pool);
+        apr_file_close(file);   /* which removes it */
     }
     return loaded;
 }

@@ -155,11 +155,11 @@ static void set_directory(apr_array_header_t *list, const wasmrt_directory *add)
 }
 
 static apr_array_header_t *merge_arguments(apr_pool_t *pool,
-                                           const apr_array_header_t *base,
+                                           apr_array_header_t *base,
                                            apr_array_header_t *over)
 {
     return base && over ? apr_array_append(pool, base, over)
-                        : base ? (apr_array_header_t *)base : over;
+                        : base ? base : over;
 }
 
 static apr_array_header_t *merge_environment(apr_pool_t *pool,
@@ -227,6 +227,7 @@ void *wasm_config_merge_dir(apr_pool_t *pool, void *basev, void *overv)
          * section: a guest that has more of them begins at the beginning. */
         conf->start = over->arguments || over->directories
                       || over->snapshot == 0 ? NULL : base->start;
+        MERGE_NUMBER(snapshot);
         MERGE_POINTER(entry_point);
         MERGE_NUMBER(enable_cgi);
         MERGE_NUMBER(map_file_names);
@@ -238,6 +239,7 @@ void *wasm_config_merge_dir(apr_pool_t *pool, void *basev, void *overv)
                                               over->directories);
     }
 
+    MERGE_NUMBER(snapshot_ms);
     MERGE_NUMBER(wall_ms);
     MERGE_NUMBER(cpu_ms);
     MERGE_NUMBER(memory_bytes);
@@ -410,9 +412,13 @@ static wasm_file *register_file(const char *path)
 static const char *set_module(cmd_parms *cmd, void *confv, const char *arg)
 {
     wasm_dir_conf *conf = confv;
+    const char *problem = ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
     const char *path = absolute_path(cmd, arg);
     wasm_guest *guest;
 
+    if (problem) {
+        return problem;
+    }
     if (!path) {
         return complain(cmd, arg, "is not a valid path");
     }
@@ -574,12 +580,17 @@ static const char *set_map_file_names(cmd_parms *cmd, void *confv, int flag)
 static const char *set_snapshot(cmd_parms *cmd, void *confv, int flag)
 {
     wasm_dir_conf *conf = confv;
+    const char *problem = ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
 
+    if (problem) {
+        return problem;
+    }
     conf->snapshot = flag;
     conf->start = NULL;
     if (flag) {
         conf->start = apr_pcalloc(setup->pool, sizeof(*conf->start));
         conf->start->conf = conf;
+        conf->start->server = cmd->server;
         conf->start->index = setup->starts->nelts;
         conf->start->config_file = cmd->directive->filename;
         conf->start->config_line = cmd->directive->line_num;
@@ -662,11 +673,12 @@ static const char *set_max_descriptors(cmd_parms *cmd, void *confv,
                                        const char *arg)
 {
     wasm_dir_conf *conf = confv;
+    const char *problem = ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
 
-    const char *problem = parse_number(cmd, arg, WASM_MIN_DESCRIPTORS,
-                                       WASM_MAX_DESCRIPTORS,
-                                       &conf->max_descriptors);
-
+    if (!problem) {
+        problem = parse_number(cmd, arg, WASM_MIN_DESCRIPTORS,
+                               WASM_MAX_DESCRIPTORS, &conf->max_descriptors);
+    }
     if (!problem && setup->max_descriptors < conf->max_descriptors) {
         setup->max_descriptors = conf->max_descriptors;
     }
@@ -746,7 +758,8 @@ static const char *set_compiler_memory(cmd_parms *cmd, void *confv,
 
 /* .htaccess files may change what a guest is told, not what it may do: the
  * directives that name a program, open directories or move limits are the
- * server's configuration only. */
+ * server's configuration only. Those that change what all children share
+ * refuse to be there even where AllowOverrideList names them. */
 const command_rec wasm_directives[] = {
     AP_INIT_TAKE1("WasmModule", set_module, NULL, RSRC_CONF | ACCESS_CONF,
                   "the WebAssembly module to run"),
