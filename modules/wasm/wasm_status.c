@@ -162,7 +162,7 @@ static int is_alive(apr_uint32_t pid)
     return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
-void wasm_status_child_init(server_rec *s)
+void wasm_status_child_init(void)
 {
     apr_uint32_t pid = (apr_uint32_t)getpid();
     int i;
@@ -642,8 +642,8 @@ static void print_routes(request_rec *r, const wasm_setup *setup)
 
     ap_rputs("<h2>Routes</h2>\n<table><tr><th>Section at</th><th>Module</th>"
              "<th>CGI</th><th>Directories</th><th>Memory</th><th>Wall time</th>"
-             "<th>Processor time</th><th>Output</th><th>Start image</th></tr>\n",
-             r);
+             "<th>Processor time</th><th>Output</th><th>Start image</th>"
+             "</tr>\n", r);
     for (i = 0; i < setup->guests->nelts; i++) {
         const wasm_guest *guest = &APR_ARRAY_IDX(setup->guests, i, wasm_guest);
         const wasm_dir_conf *conf = guest->conf;
@@ -674,8 +674,9 @@ static int info_handler(request_rec *r)
     ap_set_content_type(r, "text/html; charset=utf-8");
     ap_rputs("<!DOCTYPE html>\n<html lang=\"en\"><head><title>mod_wasm</title>"
              "<style>body{font-family:sans-serif;margin:2em}table{"
-             "border-collapse:collapse}td,th{border:1px solid #bbb;padding:.3em "
-             ".6em;text-align:left}.good{color:#060}.bad{color:#a00}</style>"
+             "border-collapse:collapse}td,th{border:1px solid #bbb;padding:"
+             ".3em .6em;text-align:left}.good{color:#060}.bad{color:#a00}"
+             "</style>"
              "</head><body>\n<h1>mod_wasm</h1>\n", r);
     run_probe(r);
     ap_rprintf(r, "<h2>Versions and settings</h2>\n<table>"
@@ -687,7 +688,8 @@ static int info_handler(request_rec *r)
                ap_escape_html(r->pool, ap_get_server_description()),
                setup->layout == WASMRT_LAYOUT_RESERVED
                ? "reserved (no bounds checks)" : "compact (explicit checks)");
-    ap_rprintf(r, "<tr><th>Instances at once in a process</th><td>%d</td></tr>\n"
+    ap_rprintf(r, "<tr><th>Instances at once in a process</th><td>%d</td>"
+               "</tr>\n"
                "<tr><th>Native stack of a guest</th><td>%" APR_INT64_T_FMT
                " bytes</td></tr>\n"
                "<tr><th>Cache</th><td>%s</td></tr></table>\n",
@@ -706,7 +708,7 @@ int wasm_status_handler(request_rec *r)
     if (!is_status && strcmp(r->handler, WASM_INFO_HANDLER_NAME)) {
         return DECLINED;
     }
-    r->allowed = AP_METHOD_BIT << M_GET;
+    r->allowed |= (AP_METHOD_BIT << M_GET);
     if (r->method_number != M_GET) {
         return DECLINED;
     }

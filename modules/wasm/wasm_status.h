@@ -45,7 +45,7 @@ void wasm_status_post_config(wasm_setup *setup, apr_pool_t *ptemp,
 void wasm_status_image(int row, const wasmrt_image *image);
 
 /** Claims this process's place among the children. */
-void wasm_status_child_init(server_rec *s);
+void wasm_status_child_init(void);
 
 /** A run begins. @param row  -1: not counted. */
 void wasm_status_begin(int row);
