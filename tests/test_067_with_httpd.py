@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Guests and the rest of the server: sections, rewriting, includes, errors."""
+"""Guests and the rest of the server: sections, rewriting, negotiation, includes,
+errors. A request runs one guest, once, whatever the server looks up besides."""
 
 import os
+import re
 
 import pytest
+
+# Pages with includes.
+PAGES = {
+    "twice": '1 <!--#include virtual="/raw?%0aone" --> 2 <!--#include virtual="/raw?%0atwo" --> 3\n',
+    "looks": '<!--#fsize file="script.run" --> <!--#flastmod virtual="/pages/script.run" -->\n',
+    "bad": 'before <!--#include virtual="/broken?unreachable" --> after\n',
+}
 
 
 @pytest.fixture(scope="module")
@@ -18,12 +27,18 @@ def configure():
         docs = os.path.join(env.server_dir, "pages")
         os.makedirs(f"{docs}/front", exist_ok=True)
         os.makedirs(f"{docs}/index", exist_ok=True)
-        for name in ("x.txt", "y.txt", "script.run", "index/start.run"):
+        os.makedirs(f"{docs}/views", exist_ok=True)
+        for name in ("x.txt", "y.txt", "script.run", "index/start.run", "views/page.run", "views/both.run",
+                     "views/both.html"):
             with open(f"{docs}/{name}", "w", encoding="utf-8") as out:
                 out.write("the file itself\n")
         with open(f"{docs}/page.shtml", "w", encoding="utf-8") as out:
             out.write('before <!--#include virtual="/hello" --> after\n')
-        conf.add(f'LoadModule include_module "{env.libexec_dir}/mod_include.so"')
+        for name, text in PAGES.items():
+            with open(f"{docs}/{name}.shtml", "w", encoding="utf-8") as out:
+                out.write(text)
+        for name in ("include", "negotiation", "autoindex"):
+            conf.add(f'LoadModule {name}_module "{env.libexec_dir}/mod_{name}.so"')
         conf.add(f'''
 Define env_module "{paths.test_guests}/env.wasm"
 LogFormat "%U %{{WASM_OUTCOME}}e %{{WASM_RUN_US}}e %{{WASM_MEMORY}}e" wasm
@@ -45,13 +60,18 @@ Alias "/pages" "{docs}"
     </If>
 </Directory>
 <Directory "{docs}/index">
-    DirectoryIndex start.run
+    DirectoryIndex missing.run start.run
+</Directory>
+<Directory "{docs}/views">
+    Options +MultiViews +Indexes
+    MultiviewsMatch Handlers
+    IndexOptions FancyIndexing ScanHTMLTitles
 </Directory>
 <Directory "{docs}/front">
     RewriteEngine On
     RewriteRule "^(.*)$" "/pages/script.run/$1" [QSA,L]
 </Directory>
-<Files "page.shtml">
+<Files "*.shtml">
     Options +Includes
     SetHandler none
     SetOutputFilter INCLUDES
@@ -67,6 +87,17 @@ Alias "/pages" "{docs}"
     WasmModule "${{env_module}}"
     WasmEnableCGI On
     WasmEnv WHERE sorry
+</Location>
+<Location "/broken">
+    SetHandler wasm-handler
+    WasmModule "{paths.test_guests}/fault.wasm"
+    WasmEnableCGI On
+    ErrorDocument 500 /sorry
+</Location>
+<Location "/raw">
+    SetHandler wasm-handler
+    WasmModule "{paths.test_guests}/raw.wasm"
+    WasmEnableCGI On
 </Location>
 <Location "/guarded">
     Require all denied
@@ -87,6 +118,12 @@ def ask(env):
     return get
 
 
+@pytest.fixture
+def runs(env):
+    """Counts the runs since the test began."""
+    return lambda: sum(" exited with status " in line for line in env.httpd_error_log.recent())
+
+
 class TestSections:
 
     @pytest.mark.parametrize("path, where", [
@@ -102,9 +139,10 @@ class TestSections:
     def test_067_03_no_match(self, env):
         assert env.curl_get(env.mkurl("/match/x")).response["status"] == 404
 
-    def test_067_04_directory_index(self, ask):
+    def test_067_04_directory_index(self, ask, runs):
         status, variables, _ = ask("/pages/index/")
         assert status == 200
+        assert runs() == 1
         assert variables["SCRIPT_NAME"] == "/pages/index/start.run"
 
     def test_067_05_path_info_behind_an_alias(self, ask):
@@ -117,18 +155,20 @@ class TestSections:
 
 class TestRedirects:
 
-    def test_067_10_front_controller(self, ask):
+    def test_067_10_front_controller(self, ask, runs):
         status, variables, _ = ask("/pages/front/basket/7?page=2")
         assert status == 200
+        assert runs() == 1
         assert variables["SCRIPT_NAME"] == "/pages/script.run"
         assert variables["PATH_INFO"] == "/basket/7"
         assert variables["REQUEST_URI"] == "/pages/front/basket/7?page=2"
         assert variables["REDIRECT_URL"] == "/pages/front/basket/7"
         assert variables["QUERY_STRING"] == "page=2"
 
-    def test_067_11_error_document(self, env, ask):
+    def test_067_11_error_document(self, env, ask, runs):
         status, variables, _ = ask("/guarded/x")
         assert status == 403
+        assert runs() == 1
         assert variables["WHERE"] == "sorry"
         assert variables["REDIRECT_STATUS"] == "403"
         assert variables["REDIRECT_URL"] == "/guarded/x"
@@ -137,6 +177,65 @@ class TestRedirects:
     def test_067_12_include(self, env):
         r = env.curl_get(env.mkurl("/pages/page.shtml"))
         assert r.outraw == b"before Hello from C\n after\n"
+
+    def test_067_13_error_document_of_a_guest_that_failed(self, env, ask, runs):
+        status, variables, _ = ask("/broken?unreachable")
+        assert status == 500
+        assert variables["WHERE"] == "sorry"
+        assert variables["REDIRECT_STATUS"] == "500"
+        assert variables["REDIRECT_URL"] == "/broken"
+        assert variables["REDIRECT_QUERY_STRING"] == "unreachable"
+        assert runs() == 1
+        env.httpd_error_log.ignore_recent(["AH10537"])
+
+    def test_067_14_local_redirect(self, env, ask, runs):
+        """The target gets no body, however the first guest got one."""
+        for options in ([], ["-H", "Transfer-Encoding: chunked"]):
+            r = env.curl_post_data(env.mkurl("/raw"), "Location: /pages/script.run?next\n\n", options=options)
+            variables = [line for line in r.outraw.split(b"\0") if line.startswith(b"env ")]
+            assert b"env QUERY_STRING=next" in variables
+            assert b"env REQUEST_METHOD=GET" in variables
+            assert b"env REDIRECT_URL=/raw" in variables
+            assert not [each for each in variables
+                        if each.startswith((b"env CONTENT_LENGTH", b"env HTTP_TRANSFER_ENCODING"))]
+        assert runs() == 4
+
+
+class TestSubrequests:
+
+    def test_067_30_multiviews(self, env, ask, runs):
+        status, variables, _ = ask("/pages/views/page")
+        assert status == 200
+        assert variables["SCRIPT_NAME"] == "/pages/views/page.run"
+        assert runs() == 1
+
+    def test_067_31_multiviews_choose_a_file(self, env, runs):
+        """What is only looked at is not run."""
+        r = env.curl_get(env.mkurl("/pages/views/both"), options=["-H", "Accept: text/html"])
+        assert r.outraw == b"the file itself\n"
+        assert runs() == 0
+
+    def test_067_32_directory_listing(self, env, runs):
+        r = env.curl_get(env.mkurl("/pages/views/"))
+        assert b"page.run" in r.outraw
+        assert runs() == 0
+
+    def test_067_33_sizes_and_dates(self, env, runs):
+        r = env.curl_get(env.mkurl("/pages/looks.shtml"))
+        assert r.outraw.split()[0] == b"16"   # what lies there, not what it would say
+        assert b"error" not in r.outraw
+        assert runs() == 0
+
+    def test_067_34_included_twice(self, env, runs):
+        assert env.curl_get(env.mkurl("/pages/twice.shtml?zero")).outraw == b"1 one 2 two 3\n"
+        assert runs() == 2
+
+    def test_067_35_included_one_fails(self, env):
+        r = env.curl_get(env.mkurl("/pages/bad.shtml"))
+        assert r.response["status"] == 200
+        assert re.fullmatch(rb"before .*error occurred.* after\n", r.outraw)
+        assert env.curl_get(env.mkurl("/hello")).outraw == b"Hello from C\n"
+        env.httpd_error_log.ignore_recent(["AH10537", "unable to include"])
 
 
 class TestAccessLog:

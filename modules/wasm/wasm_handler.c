@@ -123,6 +123,7 @@ static int finish_redirect(wasm_io *io)
     r->method = "GET";
     r->method_number = M_GET;
     apr_table_unset(r->headers_in, "Content-Length");
+    apr_table_unset(r->headers_in, "Transfer-Encoding");
     ap_internal_redirect_handler(location, r);
     return OK;
 }
