@@ -9,6 +9,7 @@
 #include "wasi/fd_table.h"
 #include "wasi/guest_memory.h"
 #include "wasi/host.h"
+#include "wasi/lock_directories.h"
 #include "wasi/path.h"
 
 namespace wasmrt::wasi {
@@ -43,7 +44,7 @@ struct ContextConfig {
 };
 
 /// The state that WASI preview 1 keeps for one instance: its descriptors, its
-/// exit status, the wish to stop. The 46 functions (table.h) work on it.
+/// locks by directories, its exit status, the wish to stop. The 46 functions (table.h) work on it.
 ///
 /// Not thread safe: one instance, one thread.
 class Context {
@@ -57,6 +58,7 @@ class Context {
   [[nodiscard]] const StringBlock& environment() const { return *config_.environment; }
   [[nodiscard]] Host& host() { return host_; }
   [[nodiscard]] FdTable& fds() { return fds_; }
+  [[nodiscard]] LockDirectories& lock_directories() { return lock_directories_; }
   [[nodiscard]] PathWalk path_walk() const { return config_.path_walk; }
 
   /// Set by a host function that the guest must not return from. The engine
@@ -78,6 +80,7 @@ class Context {
   ContextConfig config_;
   Host& host_;
   FdTable fds_;
+  LockDirectories lock_directories_;
   Stop stop_ = Stop::kNone;
   int32_t exit_status_ = 0;
   int64_t cpu_start_ns_ = -1;

@@ -19,8 +19,7 @@
 namespace wasmrt::wasi {
 namespace {
 
-constexpr mode_t kFileMode = 0666;       // less the process's umask
-constexpr mode_t kDirectoryMode = 0777;  // likewise
+constexpr mode_t kFileMode = 0666;  // less the process's umask
 
 Errno from_result(int result) { return result == 0 ? Errno::kSuccess : errno_from_host(errno); }
 
@@ -81,6 +80,7 @@ Errno stat_beneath(Context& context, GuestMemory memory, uint32_t fd, uint32_t f
   if (result != Errno::kSuccess) return result;
   struct stat status;
   if (fstat(opened.get(), &status) != 0) return errno_from_host(errno);
+  if (context.lock_directories().holds(status)) return Errno::kNoent;
   filestat = filestat_of(status);
   return Errno::kSuccess;
 }
@@ -95,7 +95,7 @@ Errno path_create_directory(Context& context, GuestMemory memory, uint32_t fd, G
     return result;
   }
   if (target.parent.dots() != 0) return Errno::kExist;
-  return from_result(mkdirat(target.parent.fd(), target.parent.name(), kDirectoryMode));
+  return context.lock_directories().make(target.parent.fd(), target.parent.name());
 }
 
 Errno path_filestat_get(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
@@ -272,7 +272,7 @@ Errno path_remove_directory(Context& context, GuestMemory memory, uint32_t fd, G
   if (target.parent.dots() != 0) {
     return target.parent.dots() == 1 ? Errno::kInval : Errno::kNotempty;
   }
-  return from_result(unlinkat(target.parent.fd(), target.parent.name(), AT_REMOVEDIR));
+  return context.lock_directories().remove(target.parent.fd(), target.parent.name());
 }
 
 Errno path_rename(Context& context, GuestMemory memory, uint32_t fd, GuestPtr old_path,

@@ -5,6 +5,7 @@ set(wasi_sources
   ${CMAKE_CURRENT_LIST_DIR}/fd_table.cpp
   ${CMAKE_CURRENT_LIST_DIR}/file_status.cpp
   ${CMAKE_CURRENT_LIST_DIR}/io_functions.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/lock_directories.cpp
   ${CMAKE_CURRENT_LIST_DIR}/lock_functions.cpp
   ${CMAKE_CURRENT_LIST_DIR}/path.cpp
   ${CMAKE_CURRENT_LIST_DIR}/path_functions.cpp
@@ -19,6 +20,7 @@ if(MOD_WASM_TESTS)
   target_sources(runtime_tests PRIVATE
     ${CMAKE_CURRENT_LIST_DIR}/fd_functions_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/io_functions_test.cpp
+    ${CMAKE_CURRENT_LIST_DIR}/lock_directories_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/lock_functions_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/path_functions_test.cpp
     ${CMAKE_CURRENT_LIST_DIR}/path_test.cpp
