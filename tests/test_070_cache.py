@@ -2,9 +2,24 @@
 """Compiled code: made once, shared, found again, not trusted blindly."""
 
 import os
+import subprocess
 
 import pytest
 from pyhttpd.conf import HttpdConf
+
+# Its init function takes 48 MiB, and what it leaves tells of it.
+NEEDS_48_MIB = """(module
+  (import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 1)
+  (data (i32.const 16) "fresh\\nimage\\n")
+  (global $start (mut i32) (i32.const 16))
+  (func (export "wizer-initialize")
+    (if (i32.eq (memory.grow (i32.const 768)) (i32.const -1)) (then unreachable))
+    (global.set $start (i32.const 22)))
+  (func (export "_start")
+    (i32.store (i32.const 0) (global.get $start))
+    (i32.store (i32.const 4) (i32.const 6))
+    (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 8)))))"""
 
 
 @pytest.fixture
@@ -136,4 +151,28 @@ class TestCache:
         assert server.curl_get(server.mkurl("/app")).outraw == b"Hello from C\n"
         assert server.apache_reload() == 0
         assert "The request, in C++" in server.curl_get(server.mkurl("/app")).stdout
+        server.check_error_log()
+
+    def test_070_06_start_image_within_the_limit_of_its_route(self, server):
+        module = os.path.join(server.server_dir, "grows.wasm")
+        subprocess.run(["wat2wasm", "-", "-o", module], input=NEEDS_48_MIB, text=True, check=True)
+        conf = HttpdConf(server)
+        conf.add("WasmMemoryLimit 16M")
+        conf.add_wasm("/host", module, "WasmSnapshot On", cgi=False)
+        conf.add_wasm("/own", module, "WasmSnapshot On", "WasmMemoryLimit 64M", cgi=False)
+        conf.start_vhost("large.test", port=server.http_port2, doc_root=server.server_docs_dir)
+        conf.add("WasmMemoryLimit 64M")
+        conf.add_wasm("/host", module, "WasmSnapshot On", cgi=False)
+        conf.add_wasm("/own", module, "WasmSnapshot On", "WasmMemoryLimit 16M", cgi=False)
+        conf.end_vhost()
+        conf.install()
+        start(server)
+        # No image where its limit does not suffice: these begin at the beginning.
+        said = [line for line in server.httpd_error_log.recent() if "AH10551" in line]
+        assert len(said) == 2 and all("wizer-initialize failed" in line for line in said), said
+        server.httpd_error_log.ignore_recent(["AH10551"])
+        for port, path, body in ((server.http_port, "/host", "fresh"), (server.http_port, "/own", "image"),
+                                 (server.http_port2, "/host", "image"), (server.http_port2, "/own", "fresh")):
+            answer = server.curl_get(server.mkurl(path, port=port))
+            assert (answer.response["status"], answer.stdout) == (200, f"{body}\n"), path
         server.check_error_log()
