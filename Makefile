@@ -3,12 +3,14 @@
 PORT ?= 8080
 MPM ?= event
 PREFIX ?= /usr/local
+APXS ?= apxs
+MODULE_DIR ?= $(shell $(APXS) -q LIBEXECDIR)
 export PORT MPM
 
 GUESTS := $(CURDIR)/build/guests
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help fuzz bootstrap build guests serve test test-restarts bench package test-package in-tree check-manual php-guest install clean
+.PHONY: help fuzz bootstrap build guests serve test test-restarts bench package test-package in-tree check-manual php-guest build-for-prefix install install-apxs clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
@@ -16,7 +18,9 @@ help:
 	@echo 'make test     install what is missing, build, run all tests (TESTS="-k php" selects)'
 	@echo 'make test-restarts  restart and kill under load for some minutes (RESTARTS=60 CHILDREN=1000)'
 	@echo 'make build    the module, the runtime library and wasmctl, into build/release'
-	@echo 'make install  the same three into PREFIX ($(PREFIX)); honours DESTDIR'
+	@echo 'make install  the library, its header and wasmctl into PREFIX ($(PREFIX)), the module'
+	@echo '              into MODULE_DIR (where apxs says); honours DESTDIR'
+	@echo 'make install-apxs  the same with the module by `apxs -i -a`, which enables it'
 	@echo 'make bench    measure against a native handler, mod_cgid, php-fpm and others'
 	@echo 'make package  Debian packages, into build/packages'
 	@echo 'make test-package  install, use and purge them on a clean Debian (root)'
@@ -80,8 +84,19 @@ FUZZ_SECONDS ?= 60
 fuzz: bootstrap
 	@scripts/fuzz.sh '$(FUZZ_SECONDS)'
 
-install: build
-	@cmake --install build/release --prefix '$(PREFIX)'
+# The module knows where its library and wasmctl will be.
+build-for-prefix: bootstrap
+	@cmake --preset release -DCMAKE_INSTALL_PREFIX='$(PREFIX)' -DMOD_WASM_MODULE_DIR='$(MODULE_DIR)'
+	@cmake --build --preset release
+
+install: build-for-prefix
+	@cmake --install build/release
+
+# What goes into a DESTDIR is for another place, and not enabled here.
+install-apxs: build-for-prefix
+	@cmake --install build/release --component Unspecified
+	@mkdir -p '$(DESTDIR)$(MODULE_DIR)'
+	@$(APXS) -S LIBEXECDIR='$(DESTDIR)$(MODULE_DIR)' $(APXSFLAGS) -i $(if $(DESTDIR),,-a) -n wasm build/release/mod_wasm.so
 
 clean:
 	rm -rf build

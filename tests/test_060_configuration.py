@@ -164,6 +164,148 @@ class TestOldConfigurations:
         server.check_error_log()
 
 
+class TestRequestedFiles:
+    """Files that are modules may change while the server runs."""
+
+    @pytest.fixture
+    def folder(self, make_env, paths):
+        env = make_env("files", processes=2)
+        env.files = os.path.join(env.server_docs_dir, "bin")
+        os.makedirs(env.files)
+        conf = HttpdConf(env).add([f'<Directory "{env.files}">', "    AddHandler wasm-handler .wasm",
+                                   "    WasmEnableCGI On", "</Directory>"])
+        conf.add_wasm("/good", f"{paths.guests}/hello.wasm")
+        conf.install()
+        with env.running():
+            yield env
+
+    def put(self, env, content, in_place=False):
+        file = os.path.join(env.files, "app.wasm")
+        with open(file if in_place else file + ".new", "wb") as out:
+            out.write(content)
+        if not in_place:
+            os.rename(file + ".new", file)
+
+    def ask(self, env):
+        """Several times, so that each child has its turn."""
+        answers = [env.curl_get(env.mkurl("/bin/app.wasm")) for _ in range(12)]
+        # Ports of clients differ.
+        assert len({(r.response["status"], re.sub(rb"\d+", b"0", r.outraw)) for r in answers}) == 1, answers
+        return answers[0].response["status"], answers[0].outraw
+
+    @pytest.mark.parametrize("in_place", [False, True], ids=["renamed", "rewritten"])
+    def test_060_20_replaced(self, folder, paths, in_place):
+        hello, other = (open(f"{paths.guests}/{name}.wasm", "rb").read() for name in ("hello", "request"))
+        self.put(folder, hello, in_place)
+        assert self.ask(folder) == (200, b"Hello from C\n")
+        self.put(folder, other, in_place)
+        status, page = self.ask(folder)
+        assert status == 200 and b"The request, in C++" in page
+        self.put(folder, hello, in_place)
+        assert self.ask(folder) == (200, b"Hello from C\n")
+
+    @pytest.mark.parametrize("damage, reason", [
+        (lambda module: module[:len(module) // 2], r"cannot run .*/app\.wasm: (?!.*not a WebAssembly)"),
+        (lambda module: b"#!/bin/sh\necho secret\n", r"cannot run .*/app\.wasm: the file cannot be read or is not a"),
+        (lambda module: b"", r"cannot run .*/app\.wasm: the file cannot be read or is not a")],
+        ids=["truncated", "text", "empty"])
+    def test_060_21_broken_replacement(self, folder, paths, damage, reason):
+        with open(f"{paths.guests}/hello.wasm", "rb") as file:
+            hello = file.read()
+        children = sorted(folder.child_pids())
+        self.put(folder, hello)
+        assert self.ask(folder) == (200, b"Hello from C\n")
+        self.put(folder, damage(hello))
+        status, page = self.ask(folder)
+        assert status == 500 and b"secret" not in page
+        folder.httpd_error_log.scan_recent(reason)
+        assert folder.curl_get(folder.mkurl("/good")).outraw == b"Hello from C\n"
+        self.put(folder, hello)
+        assert self.ask(folder) == (200, b"Hello from C\n")
+        os.remove(os.path.join(folder.files, "app.wasm"))
+        assert self.ask(folder)[0] == 404
+        assert sorted(folder.child_pids()) == children
+        folder.httpd_error_log.ignore_recent([r"app\.wasm"])
+        folder.check_error_log()
+
+
+@pytest.mark.skipif("BUILD" in os.environ, reason="installs build/release")
+class TestInstalled:
+    """`make install` and `make install-apxs`, into directories of their own. The last
+    one leaves the build as it is by default."""
+
+    ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    MAN_PAGE = "share/man/man1/wasmctl.1"
+    FILES = {"bin/wasmctl", "include/wasm_runtime.h", "lib/libwasm_runtime.so", "lib/libwasm_runtime.so.1",
+             "lib/libwasm_runtime.so.1.0.0", "lib/pkgconfig/wasm-runtime.pc", MAN_PAGE}
+
+    def make(self, *arguments, **environ):
+        environ = {name: value for name, value in {**os.environ, **environ}.items()
+                   if name not in ("MAKEFLAGS", "MFLAGS", "DESTDIR", "PREFIX")}
+        p = subprocess.run(["make", "--no-print-directory", "-C", self.ROOT, *arguments], env=environ, check=False,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        assert p.returncode == 0, p.stdout
+
+    def files(self, folder):
+        return {os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(folder)
+                for name in names}
+
+    def serve(self, env, paths, load):
+        """Starts httpd with the installed module and an empty cache: a page needs
+        the module, its library and wasmctl."""
+        with open(os.path.join(env.server_dir, "conf/modules.conf"), encoding="utf-8") as file:
+            lines = [line for line in file if "wasm_module" not in line]
+        with open(os.path.join(env.server_dir, "conf/modules.conf"), "w", encoding="utf-8") as out:
+            out.writelines(lines + [load + "\n"])
+        conf = HttpdConf(env)
+        conf.add_wasm("/hello", f"{paths.guests}/hello.wasm")
+        conf.install()
+        with env.running():
+            assert env.curl_get(env.mkurl("/hello")).outraw == b"Hello from C\n"
+            with open(f"/proc/{env.child_pids()[0]}/maps", encoding="utf-8") as maps:
+                return {line.split()[-1] for line in maps if line.rstrip().endswith((".so", ".so.1.0.0"))}
+
+    @pytest.fixture
+    def env(self, make_env):
+        server = make_env("installed", processes=1, cache_dir=None)
+        server.cache_dir = os.path.join(server.server_dir, "cache")
+        return server
+
+    def test_060_40_prefix(self, env, paths):
+        prefix, modules = f"{env.server_dir}/opt/wasm", f"{env.server_dir}/modules"
+        self.make("install", f"PREFIX={prefix}", f"MODULE_DIR={modules}")
+        assert self.files(prefix) == self.FILES
+        assert self.files(modules) == {"mod_wasm.so"}
+        mapped = self.serve(env, paths, f'LoadModule wasm_module "{modules}/mod_wasm.so"')
+        assert {f"{modules}/mod_wasm.so", f"{prefix}/lib/libwasm_runtime.so.1.0.0"} <= mapped
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "wasm-runtime"], check=True, text=True,
+                               env={**os.environ, "PKG_CONFIG_PATH": f"{prefix}/lib/pkgconfig"},
+                               stdout=subprocess.PIPE).stdout
+        assert f"-I{prefix}/include" in flags and f"-L{prefix}/lib" in flags
+
+    def test_060_41_apxs(self, env, paths):
+        prefix, modules, etc = (f"{env.server_dir}/{name}" for name in ("opt/apxs", "apxs-modules", "etc"))
+        os.makedirs(f"{etc}/mods-available")
+        os.makedirs(f"{etc}/mods-enabled")
+        self.make("install-apxs", f"PREFIX={prefix}", f"MODULE_DIR={modules}",
+                  f"APXSFLAGS=-S SYSCONFDIR={etc}", APACHE_CONFDIR=etc)
+        assert self.files(prefix) == self.FILES
+        assert self.files(modules) == {"mod_wasm.so"}
+        mapped = self.serve(env, paths, f'Include "{etc}/mods-enabled/*.load"')
+        assert {f"{modules}/mod_wasm.so", f"{prefix}/lib/libwasm_runtime.so.1.0.0"} <= mapped
+
+    @pytest.mark.parametrize("target", ["install-apxs", "install"])
+    def test_060_42_staged(self, env, target):
+        stage, modules = f"{env.server_dir}/stage", env.libexec_dir.lstrip("/")
+        self.make(target, f"DESTDIR={stage}")
+        assert self.files(stage) == {f"usr/local/{name}" for name in self.FILES} | {f"{modules}/mod_wasm.so"}
+        dynamic = subprocess.run(["readelf", "-d", f"{stage}/{modules}/mod_wasm.so"], check=True, text=True,
+                                 stdout=subprocess.PIPE).stdout
+        assert "[$ORIGIN:/usr/local/lib]" in dynamic
+        with open(f"{stage}/usr/local/lib/pkgconfig/wasm-runtime.pc", encoding="utf-8") as file:
+            assert "prefix=/usr/local\n" in file.read()
+
+
 class TestRefused:
     """What is refused where; test_065 has the wrong configurations."""
 
