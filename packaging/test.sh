@@ -47,7 +47,7 @@ sources=(/etc/apt/sources.list.d/*.sources)
 quietly mmdebstrap --variant=minbase bookworm "$root" "${sources[@]}"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 # shellcheck disable=SC2016  # expanded by the inner shell
-unshare --mount --pid --fork --kill-child sh -c 'mount -t proc proc "$0/proc" && while sleep 1; do :; done' "$root" &
+unshare --mount --pid --fork --kill-child sh -c 'mount -t proc proc "$0/proc" && while sleep 1; do :; done' "$root" 2>>"$log" &
 holder=$!
 until [ -e "/proc/$(pgrep -P "$holder")/root$root/proc/1" ]; do sleep 0.1; done
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"   # apt starts no service

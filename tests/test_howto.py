@@ -80,6 +80,29 @@ class Page:
         return seen
 
 
+def test_readme(make_env, paths, work_dir):
+    """The configuration in README.md serves what it says."""
+    work = os.path.join(work_dir, "readme")
+    for folder in ("srv/www/shop", "srv/data/shop", "srv/data/api", "srv/wasm"):
+        os.makedirs(f"{work}/{folder}")
+    for guest, name in (("php-cgi", "php-cgi"), ("hello", "api")):
+        os.symlink(f"{paths.guests}/{guest}.wasm", f"{work}/srv/wasm/{name}.wasm")
+    with open(f"{work}/srv/www/shop/index.php", "w", encoding="utf-8") as out:
+        out.write("<?php echo __FILE__, ' ', json_encode(@file_put_contents('/app/new', 'x')), PHP_EOL;")
+    server = make_env("readme")
+    page = Page(os.path.join(ROOT, "README.md"), work, paths, server)
+    (text,) = [text for kind, _, text in page.blocks if kind == "apache"]
+    lines = page.here(text).splitlines()
+    assert lines[0].startswith("LoadModule wasm_module ")
+    conf = HttpdConf(server).add(lines[1:])
+    conf.add([f'Alias "/shop" "{work}/srv/www/shop"', f'<Directory "{work}/srv/www/shop">', "    Require all granted",
+              "</Directory>"])
+    conf.install()
+    with server.running():
+        assert server.curl_get(server.mkurl("/shop/index.php")).outraw == b"/app/index.php false\n"
+        assert server.curl_get(server.mkurl("/api")).outraw == b"Hello from C\n"
+
+
 @pytest.mark.parametrize("path", PAGES, ids=[os.path.basename(path) for path in PAGES])
 def test_page(path, make_env, paths, work_dir):
     name = os.path.basename(path)[:-3]
