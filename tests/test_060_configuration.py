@@ -229,6 +229,65 @@ class TestRequestedFiles:
         folder.check_error_log()
 
 
+class TestRestart:
+    """A server that runs has other routes: what is wrong with a file when it is
+    restarted costs those that need it. `httpd -t` refuses the same."""
+
+    # What is done to a module, or to the directory beside it; and what the log says.
+    HARM = {
+        "missing": (os.remove, r"AH10518: WasmModule .*/missing\.wasm: No such file"),
+        "truncated": (lambda module: os.truncate(module, 100), r"AH10518: WasmModule .*/truncated\.wasm: is cut off"),
+        "fifo": (lambda module: (os.remove(module), os.mkfifo(module)), r"AH10518: .*/fifo\.wasm is not a regular"),
+        # A run opens a directory when it uses it; this one does not.
+        "directory": (lambda module: os.rmdir(module + ".data"), ""),
+        "entry": (lambda module: shutil.copy(module.replace("entry.", "plain."), module),
+                  r"AH10522: .*/entry\.wasm .*other_entry"),
+        "start": (lambda module: shutil.copy(module.replace("start.", "plain."), module),
+                  r"AH10551: .*/start\.wasm has no start image"),
+    }
+
+    def test_060_50_damaged_files(self, make_env, paths):
+        server = make_env("damaged", processes=1)
+        conf = HttpdConf(server)
+        sources = {"entry": "test_guests/entry", "start": "test_guests/given"}
+
+        def put(name):
+            module = os.path.join(server.server_dir, f"{name}.wasm")
+            os.makedirs(module + ".data", exist_ok=True)
+            folder, guest = sources.get(name, "guests/hello").split("/")
+            if os.path.lexists(module):
+                os.remove(module)
+            shutil.copy(os.path.join(getattr(paths, folder), f"{guest}.wasm"), module)
+            return module
+
+        modules = {name: put(name) for name in [*self.HARM, "plain"]}
+        for name, module in modules.items():
+            more = {"entry": "WasmEntryPoint other_entry", "start": "WasmSnapshot On"}.get(name)
+            conf.add_wasm(f"/{name}", module, f'WasmMapDir /data "{module}.data"', *([more] if more else []),
+                          cgi=name != "entry")
+        conf.install()
+
+        def statuses():
+            return {name: server.curl_get(server.mkurl(f"/{name}")).response["status"] for name in modules}
+
+        with server.running():
+            assert set(statuses().values()) == {200}
+            for name, (harm, _) in self.HARM.items():
+                harm(modules[name])
+            assert server.check_config().exit_code != 0
+            assert server.apache_reload() == 0
+            assert statuses() == {**{name: 500 for name in self.HARM}, "plain": 200, "start": 200,
+                                  "directory": 200}
+            for _, message in self.HARM.values():
+                server.httpd_error_log.scan_recent(message)
+            server.httpd_error_log.ignore_recent([rf"/{name}\.wasm" for name in self.HARM])
+            server.check_error_log()
+            for name in self.HARM:
+                put(name)
+            assert server.apache_reload() == 0
+            assert set(statuses().values()) == {200}
+
+
 @pytest.mark.skipif("BUILD" in os.environ, reason="installs build/release")
 class TestInstalled:
     """`make install` and `make install-apxs`, into directories of their own. The last

@@ -61,12 +61,14 @@ const char *wasm_config_reason(const char *path, const wasmrt_error *error)
     return error->message;
 }
 
-/* The server reads its configuration twice when it starts, and the first
- * reading is the one whose errors the administrator sees, and the only one of
- * `httpd -t`. What looks at files need not be done again in the second. */
-static int is_second_reading(void)
+/* Files are looked at in the first reading, which is the one of `httpd -t`,
+ * and whose errors the administrator sees. In the second, of a server that
+ * starts, that need not be done again. In those of restarts an error would be
+ * the end of a server that has other routes, too: what is wrong with a file
+ * then costs the routes that need it. */
+static int is_first_reading(void)
 {
-    return ap_state_query(AP_SQ_CONFIG_GEN) == 1;
+    return ap_state_query(AP_SQ_CONFIG_GEN) == 0;
 }
 
 static apr_status_t forget_setup(void *unused)
@@ -427,7 +429,7 @@ static const char *set_module(cmd_parms *cmd, void *confv, const char *arg)
                         "this section already has the module %s; give each "
                         "module a section of its own", conf->module->path));
     }
-    if (!is_second_reading()) {
+    if (is_first_reading()) {
         apr_finfo_t info;
         apr_status_t rv;
         wasmrt_status status;
@@ -503,7 +505,7 @@ static const char *add_mapping(cmd_parms *cmd, wasm_dir_conf *conf,
     if (!path) {
         return complain(cmd, host_path, "is not a valid path");
     }
-    if (!is_second_reading()) {
+    if (is_first_reading()) {
         apr_finfo_t info;
         apr_status_t rv = apr_stat(&info, path, APR_FINFO_TYPE,
                                    cmd->temp_pool);
@@ -851,8 +853,9 @@ static const char *check_start(const wasm_start *start, wasmrt_error *error)
                "directories; put the directive into the section that has the "
                "WasmModule";
     }
-    if (wasmrt_check_file(start->conf->module->path, WASM_INIT_FUNCTION, error)
-        != WASMRT_OK) {
+    if (is_first_reading()
+        && wasmrt_check_file(start->conf->module->path, WASM_INIT_FUNCTION,
+                             error) != WASMRT_OK) {
         return error->message;
     }
     return NULL;
@@ -864,10 +867,7 @@ int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     int result = OK;
     int i;
 
-    if (is_second_reading()) {
-        return OK;
-    }
-    for (i = 0; i < setup->guests->nelts; i++) {
+    for (i = 0; i < setup->guests->nelts && is_first_reading(); i++) {
         const wasm_guest *guest = &APR_ARRAY_IDX(setup->guests, i, wasm_guest);
         const char *path = guest->conf->module->path;
         wasmrt_error error;
