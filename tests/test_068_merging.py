@@ -339,6 +339,21 @@ class TestSections:
         assert len(blocks) == 4
 
 
+    def test_068_12_info(self, make_env, paths):
+        """So does the page for people."""
+        server = make_env("info", processes=1)
+        conf = prepare(server, paths)
+        conf.add(["WasmMemoryLimit 7M", *section("<Location /info>", "</Location>", "SetHandler wasm-info")])
+        conf.add(section(f"<VirtualHost 127.0.0.1:{server.http_port2}>", "</VirtualHost>", "WasmTimeout 9",
+                         '<Location "/x">', 'WasmModule "${given}"', "WasmOutputLimit 12345", "</Location>"))
+        conf.install()
+        with server.running():
+            page = ask(server, "/info").body
+        (route,) = re.findall(r"<tr><td>[^<]*httpd\.conf:\d+</td>.*</tr>", page)
+        assert re.findall(r"<td>([^<]*)</td>", route)[-6:] == \
+            ["0", "7340032 bytes", "9000 ms", "none", "12345 bytes", "no"]
+
+
 @pytest.fixture(scope="module")
 def images(make_env, paths):
     """A server whose routes have start images of several kinds."""

@@ -598,6 +598,20 @@ static void run_probe(request_rec *r)
     wasmrt_module_release(module);
 }
 
+/* @return what a section says, together with what it inherits from its
+ *         server; sections around it are known for a request only. */
+static const wasm_dir_conf *host_and_section(apr_pool_t *pool,
+                                             const wasm_guest *guest)
+{
+    const wasm_dir_conf *host = ap_get_module_config(
+                                    guest->server->lookup_defaults,
+                                    &wasm_module);
+
+    return host == guest->conf
+           ? host : wasm_config_merge_dir(pool, (void *)host,
+                                          (void *)guest->conf);
+}
+
 static const char *limit_text(apr_pool_t *pool, apr_int64_t value,
                               const char *unit, const char *otherwise)
 {
@@ -646,7 +660,7 @@ static void print_routes(request_rec *r, const wasm_setup *setup)
              "</tr>\n", r);
     for (i = 0; i < setup->guests->nelts; i++) {
         const wasm_guest *guest = &APR_ARRAY_IDX(setup->guests, i, wasm_guest);
-        const wasm_dir_conf *conf = guest->conf;
+        const wasm_dir_conf *conf = host_and_section(r->pool, guest);
 
         ap_rprintf(r, "<tr><td>%s:%d</td><td>%s</td><td>%s</td><td>%d</td>",
                    ap_escape_html(r->pool, guest->config_file),
@@ -656,15 +670,16 @@ static void print_routes(request_rec *r, const wasm_setup *setup)
                    conf->directories ? conf->directories->nelts : 0);
         ap_rprintf(r, "<td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td>"
                    "</tr>\n",
-                   limit_text(r->pool, conf->memory_bytes, "bytes", "default"),
-                   limit_text(r->pool, conf->wall_ms, "ms", "default"),
-                   limit_text(r->pool, conf->cpu_ms, "ms", "default"),
-                   limit_text(r->pool, conf->output_bytes, "bytes", "default"),
+                   limit_text(r->pool, conf->memory_bytes, "bytes", "1 GiB"),
+                   limit_text(r->pool, conf->wall_ms, "ms",
+                              "the server's Timeout"),
+                   limit_text(r->pool, conf->cpu_ms, "ms", "none"),
+                   limit_text(r->pool, conf->output_bytes, "bytes", "1 GiB"),
                    !conf->start ? "no" : conf->start->image ? "yes"
                                        : "could not be made");
     }
-    ap_rputs("</table>\n<p>Limits are those written in the section; "
-             "<code>default</code> is inherited or built in.</p>\n", r);
+    ap_rputs("</table>\n<p>With what each section inherits from its server; "
+             "sections within sections may change it.</p>\n", r);
 }
 
 static int info_handler(request_rec *r)
@@ -722,15 +737,9 @@ int wasm_status_handler(request_rec *r)
 static void dump_guest(apr_pool_t *p, const wasm_guest *guest,
                        apr_file_t *out)
 {
-    const wasm_dir_conf *base = ap_get_module_config(
-                                    guest->server->lookup_defaults,
-                                    &wasm_module);
-    const wasm_dir_conf *conf = guest->conf;
+    const wasm_dir_conf *conf = host_and_section(p, guest);
     int i;
 
-    if (base != conf) {
-        conf = wasm_config_merge_dir(p, (void *)base, (void *)conf);
-    }
     apr_file_printf(out, "%s:%d\n  module         %s\n  entry point    %s\n"
                     "  CGI            %s%s\n", guest->config_file,
                     guest->config_line, conf->module->path,
