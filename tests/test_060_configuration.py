@@ -288,22 +288,28 @@ class TestRestart:
             assert set(statuses().values()) == {200}
 
 
+def make(*arguments, **environ):
+    environ = {name: value for name, value in {**os.environ, **environ}.items()
+               if name not in ("MAKEFLAGS", "MFLAGS", "DESTDIR", "PREFIX")}
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    p = subprocess.run(["make", "--no-print-directory", "-C", root, *arguments], env=environ, check=False,
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert p.returncode == 0, p.stdout
+
+
+@pytest.fixture(scope="module")
+def build_for_another_prefix():
+    """The build goes back to the usual prefix in the end."""
+    yield
+    make("build-for-prefix")
+
+
 @pytest.mark.skipif("BUILD" in os.environ, reason="installs build/release")
 class TestInstalled:
-    """`make install` and `make install-apxs`, into directories of their own. The last
-    one leaves the build as it is by default."""
+    """`make install` and `make install-apxs`, into directories of their own."""
 
-    ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    MAN_PAGE = "share/man/man1/wasmctl.1"
     FILES = {"bin/wasmctl", "include/wasm_runtime.h", "lib/libwasm_runtime.so", "lib/libwasm_runtime.so.1",
-             "lib/libwasm_runtime.so.1.0.0", "lib/pkgconfig/wasm-runtime.pc", MAN_PAGE}
-
-    def make(self, *arguments, **environ):
-        environ = {name: value for name, value in {**os.environ, **environ}.items()
-                   if name not in ("MAKEFLAGS", "MFLAGS", "DESTDIR", "PREFIX")}
-        p = subprocess.run(["make", "--no-print-directory", "-C", self.ROOT, *arguments], env=environ, check=False,
-                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        assert p.returncode == 0, p.stdout
+             "lib/libwasm_runtime.so.1.0.0", "lib/pkgconfig/wasm-runtime.pc", "share/man/man1/wasmctl.1"}
 
     def files(self, folder):
         return {os.path.relpath(os.path.join(at, name), folder) for at, _, names in os.walk(folder)
@@ -325,14 +331,14 @@ class TestInstalled:
                 return {line.split()[-1] for line in maps if line.rstrip().endswith((".so", ".so.1.0.0"))}
 
     @pytest.fixture
-    def env(self, make_env):
+    def env(self, make_env, build_for_another_prefix):
         server = make_env("installed", processes=1, cache_dir=None)
         server.cache_dir = os.path.join(server.server_dir, "cache")
         return server
 
     def test_060_40_prefix(self, env, paths):
         prefix, modules = f"{env.server_dir}/opt/wasm", f"{env.server_dir}/modules"
-        self.make("install", f"PREFIX={prefix}", f"MODULE_DIR={modules}")
+        make("install", f"PREFIX={prefix}", f"MODULE_DIR={modules}")
         assert self.files(prefix) == self.FILES
         assert self.files(modules) == {"mod_wasm.so"}
         mapped = self.serve(env, paths, f'LoadModule wasm_module "{modules}/mod_wasm.so"')
@@ -353,7 +359,7 @@ class TestInstalled:
                 out.write('#!/bin/sh\nln -s "../mods-available/$1.load" "$APACHE_CONFDIR/mods-enabled/"\n')
             os.chmod(f"{etc}/a2enmod", 0o755)
             path = f"{etc}:{path}"
-        self.make("install-apxs", f"PREFIX={prefix}", f"MODULE_DIR={modules}",
+        make("install-apxs", f"PREFIX={prefix}", f"MODULE_DIR={modules}",
                   f"APXSFLAGS=-S SYSCONFDIR={etc}", APACHE_CONFDIR=etc, PATH=path)
         assert self.files(prefix) == self.FILES
         assert self.files(modules) == {"mod_wasm.so"}
@@ -363,7 +369,7 @@ class TestInstalled:
     @pytest.mark.parametrize("target", ["install-apxs", "install"])
     def test_060_42_staged(self, env, target):
         stage, modules = f"{env.server_dir}/stage", env.libexec_dir.lstrip("/")
-        self.make(target, f"DESTDIR={stage}")
+        make(target, f"DESTDIR={stage}")
         assert self.files(stage) == {f"usr/local/{name}" for name in self.FILES} | {f"{modules}/mod_wasm.so"}
         dynamic = subprocess.run(["readelf", "-d", f"{stage}/{modules}/mod_wasm.so"], check=True, text=True,
                                  stdout=subprocess.PIPE).stdout
