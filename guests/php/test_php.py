@@ -302,3 +302,24 @@ def test_images_of_gd(site):
 def test_dates_after_2038(site):
     site.write('www/a.php', '<?php echo date("Y-m-d", mktime(0, 0, 0, 6, 1, 2100)), 9007199254740993 * 3;')
     assert site.get('a.php') == '2100-06-0127021597764222979'
+
+
+def test_integers_wider_than_addresses(site):
+    site.write('www/a.php', '''<?php $s = "abc"; echo number_format(15151, -2), substr($s, PHP_INT_MIN), substr($s, 1 << 32),
+        $s[(1 << 32) + 1] ?? "none", isset($s[1 << 32]) ? "set" : "unset";''')
+    assert site.get('a.php') == '15,200abcnoneunset'
+    for code in ('new SplFixedArray((1 << 32) + 1)', '$f = fopen("php://memory", "w+"); fseek($f, 0xfffffffe); fwrite($f, "abc")',
+                 'str_repeat("ab", (1 << 32) + 1)', 'str_pad("a", PHP_INT_MAX)', 'str_pad("a", 0xffffffff)', 'ftruncate(fopen("php://temp", "wr"), PHP_INT_MAX)',
+                 '$s = "a"; $s[PHP_INT_MAX] = "b"', '$s = "a"; $s[0xffffffff] = "b"'):
+        site.write('www/b.php', f'<?php {code};')
+        done = subprocess.run(site.command('b.php'), capture_output=True, timeout=LONG, check=False)
+        assert b'Fatal error: Possible integer overflow in memory allocation' in done.stdout, (code, done)
+
+
+def test_links_to_absolute_paths(site):
+    site.write('www/files/real/a.txt', 'content')
+    site.write('www/a.php', '''<?php symlink("/www/files/real", "/www/files/link"); symlink("/www/files/real/a.txt", "/www/deep");
+        mkdir("/www/x/y", 0777, true); symlink("/www/files", "/www/x/y/up"); symlink("/www", "/www/self");
+        echo file_get_contents("/www/files/link/a.txt"), file_get_contents("/www/deep"), readlink("/www/deep"), " ",
+            file_get_contents("/www/x/y/up/real/a.txt"), readlink("/www/x/y/up"), " ", is_file("/www/self/a.php");''')
+    assert site.get('a.php') == 'contentcontentfiles/real/a.txt content../../files 1'
