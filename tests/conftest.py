@@ -72,6 +72,8 @@ def make_env(work_dir, paths, cache_dir):
         env = HttpdTestEnv(server_dir, os.path.join(paths.lib, "mod_wasm.so"), **options)
         made.append(env)
         env.setup_httpd(HttpdTestSetup(env))
+        if "SANITIZER" in os.environ:
+            env.sanitize(os.environ["SANITIZER"])
         return env
 
     yield make

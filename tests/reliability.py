@@ -94,3 +94,14 @@ def record(mpm, fault, tries, requests, lost):
     if path:
         with open(path, "a") as out:
             out.write(f"{mpm}\t{fault}\t{tries}\t{requests}\t{lost}\n")
+
+
+def record_soak(mpm, seconds, phases):
+    """What the processes of a server held after each phase of a soak, likewise."""
+    path = os.environ.get("RELIABILITY_RECORD")
+    if path:
+        with open(f"{path}.soak", "a") as out:
+            for number, processes in enumerate(phases, 1):
+                sums = [sum(getattr(held, what) for held in processes.values())
+                        for what in ("memory_kib", "address_kib", "mappings", "descriptors", "threads")]
+                out.write("\t".join(map(str, [mpm, len(processes), seconds * number // len(phases), *sums])) + "\n")

@@ -323,3 +323,11 @@ def test_links_to_absolute_paths(site):
         echo file_get_contents("/www/files/link/a.txt"), file_get_contents("/www/deep"), readlink("/www/deep"), " ",
             file_get_contents("/www/x/y/up/real/a.txt"), readlink("/www/x/y/up"), " ", is_file("/www/self/a.php");''')
     assert site.get('a.php') == 'contentcontentfiles/real/a.txt content../../files 1'
+
+
+def test_compressed_files(site):
+    site.write('www/a.php', '''<?php $f = gzopen("/tmp/a.gz", "w9"); gzwrite($f, str_repeat("line\\n", 999)); gzclose($f);
+        $f = gzopen("/tmp/a.gz", "r"); gzseek($f, 5); echo gzgets($f); gzclose($f); echo count(gzfile("/tmp/a.gz")), " ";
+        file_put_contents("compress.zlib:///tmp/b.gz", "wrapped"); echo file_get_contents("compress.zlib:///tmp/b.gz"),
+            gzdecode(file_get_contents("/tmp/b.gz")); $g = fopen("/tmp/c", "w+"); fwrite($g, "c"); rewind($g); echo fread($g, 9);''')
+    assert site.get('a.php') == 'line\n999 wrappedwrappedc'

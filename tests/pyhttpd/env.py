@@ -89,11 +89,14 @@ class HttpdTestEnv:
         self.threads = threads   # of each process
         self.http_port, self.http_port2 = free_ports(2)
         self.libexec_dir = self.get_apxs_var("LIBEXECDIR")
-        self.httpd = os.path.join(self.get_apxs_var("SBINDIR"), self.get_apxs_var("PROGNAME"))
+        self.httpd = self._real_httpd = os.path.join(self.get_apxs_var("SBINDIR"),
+                                                     self.get_apxs_var("PROGNAME"))
+        self._before = []
         self.server_docs_dir = os.path.join(server_dir, "htdocs")
         self.server_logs_dir = os.path.join(server_dir, "logs")
         self.httpd_error_log = HttpdErrorLog(os.path.join(self.server_logs_dir, "error_log"))
         self.extra_environ = {}
+        self._reports = None
         self._conf_file = os.path.join(server_dir, "conf/httpd.conf")
         self._process = None
         self._headerfiles = 0
@@ -203,12 +206,33 @@ class HttpdTestEnv:
         return -1
 
     def start_behind(self, command):
-        """From now on the server's process runs a shell command, such as ulimit, first."""
-        script = os.path.join(self.server_dir, "httpd")
-        with open(script, "w") as out:
-            out.write(f'#!/bin/bash\n{command}\nexec "{self.httpd}" "$@"\n')
-        os.chmod(script, 0o755)
-        self.httpd = script
+        """From now on the server's process runs a shell command, such as ulimit,
+        before it becomes httpd, after those that were named earlier."""
+        self._before.append(command)
+        self.httpd = os.path.join(self.server_dir, "httpd")
+        with open(self.httpd, "w") as out:
+            out.write("\n".join(["#!/bin/bash", *self._before, f'exec "{self._real_httpd}" "$@"', ""]))
+        os.chmod(self.httpd, 0o755)
+
+    def sanitize(self, kind):
+        """From now on the server runs with the library of a sanitizer, "address" or
+        "thread", for which the module was built; what that finds fails the test."""
+        self._reports = os.path.join(self.server_dir, "sanitizer")
+        os.mkdir(self._reports)
+        os.chmod(self._reports, 0o777)   # the children's user writes there
+        library = {"address": "libasan.so", "thread": "libtsan.so"}[kind]
+        preload = subprocess.run(["gcc", f"-print-file-name={library}"], check=True,
+                                 capture_output=True, text=True).stdout.strip()
+        # The engine handles the faults of guests itself; pools are not freed at exit.
+        options = [f"log_path={self._reports}/report", "handle_segv=0", "handle_sigbus=0",
+                   "handle_sigfpe=0", "handle_sigill=0", "detect_leaks=0", "print_stacktrace=1"]
+        # httpd is not built for it: its locks are seen, its accesses are not.
+        threads = ["ignore_noninstrumented_modules=1",
+                   f"suppressions={os.path.dirname(os.path.dirname(__file__))}/tsan.supp"]
+        self.start_behind("\n".join([f"export ASAN_OPTIONS='{':'.join(options)}'",
+                                     f"export UBSAN_OPTIONS='{':'.join(options)}'",
+                                     f"export TSAN_OPTIONS='{':'.join(options + threads)}'",
+                                     f"export LD_PRELOAD='{preload}'"]))
 
     @contextlib.contextmanager
     def running(self):
@@ -276,6 +300,10 @@ class HttpdTestEnv:
         return [(int(p), int(s), int(b), o, r) for p, s, b, o, r in entries]
 
     def check_error_log(self):
+        if self._reports:
+            for name in os.listdir(self._reports):
+                with open(os.path.join(self._reports, name), errors="replace") as file:
+                    assert False, f"a sanitizer found:\n{file.read()}"
         missed = self.httpd_error_log.get_missed()
         assert not missed, "unexpected lines in the error log:\n" + "\n".join(missed)
 
