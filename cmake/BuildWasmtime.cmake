@@ -21,11 +21,15 @@ if(failed)
   message(FATAL_ERROR "Wasmtime did not build (cargo says why above).")
 endif()
 
-# The headers come with the crate; cargo knows where it put it.
+# The headers come with the crate; cargo knows where it put it. Only the crates
+# of this platform have been fetched.
+execute_process(
+  COMMAND ${RUSTC} --print host-tuple
+  OUTPUT_VARIABLE host OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 execute_process(
   COMMAND ${environment} ${CARGO} metadata --locked --offline --format-version 1
-    --manifest-path ${CRATE}/Cargo.toml
-  OUTPUT_VARIABLE metadata ERROR_QUIET RESULT_VARIABLE failed)
+    --filter-platform ${host} --manifest-path ${CRATE}/Cargo.toml
+  OUTPUT_VARIABLE metadata RESULT_VARIABLE failed)
 if(failed OR NOT metadata MATCHES "\"manifest_path\":\"([^\"]*/wasmtime-c-api-impl-[^/\"]*)/Cargo.toml\"")
   message(FATAL_ERROR "cargo metadata does not name the crate wasmtime-c-api-impl.")
 endif()
