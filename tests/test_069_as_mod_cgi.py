@@ -114,7 +114,8 @@ class TestRequests:
         assert (status, variables(cgi)) == (status2, variables(wasm))
 
     # mod_cgi writes all of a body before it reads: no more than fits into pipes.
-    @pytest.mark.parametrize("body", [b"", b"x", bytes(range(256)) * 200])
+    # (An id that is made of the body would be in curl's environment, where it does not fit.)
+    @pytest.mark.parametrize("body", [b"", b"x", bytes(range(256)) * 200], ids=["empty", "one byte", "large"])
     def test_069_03_bodies(self, both, body):
         cgi, wasm = both("/echo.run?body", body=body)
         assert cgi == wasm
