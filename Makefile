@@ -10,12 +10,16 @@ export PORT MPM
 GUESTS := $(CURDIR)/build/guests
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help fuzz bootstrap build guests serve test test-restarts bench package test-package in-tree check-manual php-guest build-for-prefix install install-apxs clean
+.PHONY: help fuzz bootstrap build guests serve test asan tsan soak test-restarts bench package test-package in-tree check-manual php-guest build-for-prefix install install-apxs test-guests clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
 	@echo '              (PORT=8080, MPM=event|worker|prefork; Ctrl-C stops it)'
 	@echo 'make test     install what is missing, build, run all tests (TESTS="-k php" selects)'
+	@echo 'make asan     tests of the module in real servers, with AddressSanitizer and'
+	@echo '              UndefinedBehaviorSanitizer (part of make test)'
+	@echo 'make tsan     the same with ThreadSanitizer'
+	@echo 'make soak     good and bad requests of all kinds to each MPM (SOAK=600 seconds)'
 	@echo 'make test-restarts  restart and kill under load for some minutes (RESTARTS=60 CHILDREN=1000)'
 	@echo 'make build    the module, the runtime library and wasmctl, into build/release'
 	@echo 'make install  the library, its header and wasmctl into PREFIX ($(PREFIX)), the module'
@@ -46,18 +50,43 @@ guests: bootstrap
 serve: build guests
 	@scripts/serve.sh
 
-test: build guests
-	@$(MAKE) --no-print-directory -C tests/guests OUT='$(TEST_GUESTS)'
+PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider
+
+test: build test-guests
 	@echo 'Running the tests of the runtime'
 	@ctest --preset release --output-on-failure
 	@echo 'Fuzzing for a moment what reads the bytes of guests and modules'
 	@scripts/fuzz.sh 10
 	@echo 'Running the tests of the module in real servers'
-	@/usr/bin/python3 -m pytest -p no:cacheprovider tests $(TESTS)
+	@$(PYTEST) tests $(TESTS)
+	@$(MAKE) --no-print-directory asan
 
-test-restarts: build guests
-	@RESTARTS=$${RESTARTS:-60} CHILDREN=$${CHILDREN:-1000} /usr/bin/python3 -m pytest -p no:cacheprovider \
-		tests/test_140_restarts.py $(TESTS)
+test-guests: guests
+	@$(MAKE) --no-print-directory -C tests/guests OUT='$(TEST_GUESTS)'
+
+# Where memory is handled that guests and clients have a say in.
+ASAN_TESTS := $(addprefix tests/test_,020_bodies.py 030_responses.py 040_faults.py 100_hostile_guests.py \
+	110_hostile_clients.py 120_limits.py)
+# Where threads meet.
+TSAN_TESTS := $(ASAN_TESTS) tests/test_080_load.py tests/test_090_status.py
+
+asan: bootstrap test-guests
+	@echo 'Running tests in servers with AddressSanitizer and UndefinedBehaviorSanitizer'
+	@cmake --preset asan -DMOD_WASM_TESTS=OFF >/dev/null
+	@cmake --build --preset asan
+	@BUILD=build/asan SANITIZER=address $(PYTEST) -k event $(ASAN_TESTS)
+
+tsan: bootstrap test-guests
+	@echo 'Running tests in servers with ThreadSanitizer'
+	@cmake --preset tsan -DMOD_WASM_TESTS=OFF >/dev/null
+	@cmake --build --preset tsan
+	@BUILD=build/tsan SANITIZER=thread $(PYTEST) -k event $(TSAN_TESTS)
+
+soak: build test-guests
+	@SOAK=$${SOAK:-600} $(PYTEST) tests/test_150_soak.py
+
+test-restarts: build test-guests
+	@RESTARTS=$${RESTARTS:-60} CHILDREN=$${CHILDREN:-1000} $(PYTEST) tests/test_140_restarts.py $(TESTS)
 
 bench: build guests
 	@scripts/bootstrap.sh wrk php8.2-fpm php8.2-opcache

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes come and go; requests do not notice, and nothing is left behind.
 
-Takes minutes, so it is not part of `make test` but of `make test-restarts`: RESTARTS
-is for how many seconds the server is restarted each second, CHILDREN how many
-children are replaced."""
+RESTARTS is for how many seconds the server is restarted each second, CHILDREN how many
+children are replaced: few in `make test`, many in `make test-restarts`."""
 
 import os
 import re
@@ -16,10 +15,8 @@ import pytest
 from pyhttpd.conf import HttpdConf
 from reliability import GOOD_BODY, Load, holdings, record, wait_for
 
-SECONDS = int(os.environ.get("RESTARTS", "0"))
+SECONDS = int(os.environ.get("RESTARTS", "10"))
 CHILDREN = int(os.environ.get("CHILDREN", "60"))
-
-pytestmark = pytest.mark.skipif(not SECONDS, reason="runs with `make test-restarts`")
 
 # What the server itself says of signals and of processes that end.
 SIGNALS = [r"AH0(0493|0492|0171|0170|0297|0296|0295|0294|0170|0052|0051|0045|0046|0489|0163|0094)",
@@ -186,7 +183,10 @@ class TestChildren:
     def test_140_20_replaced_all_the_time(self, serve, mpm):
         """MaxConnectionsPerChild: each child serves a few requests and goes.
         No request is lost, and the parent holds nothing of them."""
-        env = serve("MaxConnectionsPerChild 100" if mpm != "prefork" else "MaxConnectionsPerChild 50")
+        if mpm == "prefork":
+            env = serve("MaxConnectionsPerChild 50")
+        else:
+            env = serve("MaxConnectionsPerChild 100", processes=8)
         before = settle(env)
         seen = set(env.child_pids())
         with Load(env.mkurl("/good")) as load:
