@@ -8,9 +8,10 @@ MODULE_DIR ?= $(shell $(APXS) -q LIBEXECDIR)
 export PORT MPM
 
 GUESTS := $(CURDIR)/build/guests
+APPLICATIONS := $(CURDIR)/build/applications
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help fuzz bootstrap build guests serve test asan tsan soak test-restarts bench package test-package in-tree check-manual php-guest build-for-prefix install install-apxs test-guests clean
+.PHONY: help fuzz bootstrap build guests serve test asan tsan soak test-restarts bench package test-package in-tree check-manual php-guest applications build-for-prefix install install-apxs test-guests clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
@@ -31,6 +32,7 @@ help:
 	@echo 'make in-tree  build the module inside the source tree of httpd'
 	@echo 'make check-manual  hold the manual page against the DTD and stylesheets of httpd'
 	@echo 'make php-guest  PHP 8.4 with OPcache from Debian'"'"'s sources, into build/guests'
+	@echo 'make applications  fetch WordPress and DokuWiki, into build/applications'
 	@echo 'make fuzz     run the libFuzzer targets (FUZZ_SECONDS=60 each)'
 	@echo 'make clean    remove build/'
 
@@ -48,6 +50,8 @@ guests: bootstrap
 	@scripts/fetch_guests.sh '$(GUESTS)'
 
 serve: build guests
+	@echo 'Getting PHP 8.4 and two applications for it (built once per machine, about 8 minutes)'
+	@$(MAKE) --no-print-directory php-guest applications || echo 'Serving the site without WordPress and DokuWiki'
 	@scripts/serve.sh
 
 PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider
@@ -102,6 +106,10 @@ test-package:
 # PHP 8.4 with OPcache, from Debian's sources; takes long, the first time.
 php-guest: bootstrap
 	@guests/php/build.sh '$(GUESTS)/php.wasm'
+
+# WordPress and DokuWiki.
+applications: bootstrap
+	@scripts/fetch_applications.sh '$(APPLICATIONS)'
 
 in-tree: build guests
 	@scripts/in-tree.sh

@@ -8,6 +8,8 @@
 #
 # All that the server writes lies in a fresh temporary directory, which is
 # removed at the end; compiled modules are kept in the user's cache folder.
+# WordPress and DokuWiki are served if they have been fetched and PHP 8.4 has
+# been built (`make php-guest applications`).
 
 set -eu
 
@@ -28,7 +30,9 @@ for p in "$port" "$((port + 1))"; do
     fi
 done
 
-state=$(mktemp -d "${TMPDIR:-/tmp}/mod_wasm-site.XXXXXX")
+# Of the same name each time, if that is free: start images belong to the directories of a route.
+state=${TMPDIR:-/tmp}/mod_wasm-site-$port
+mkdir "$state" 2>/dev/null || state=$(mktemp -d "$state.XXXXXX")
 chmod 755 "$state"
 mkdir "$state/data" "$state/tmp"
 server= follower=
@@ -46,7 +50,8 @@ cleanup() {
 trap cleanup EXIT
 trap 'echo; echo "Stopping."; exit 0' INT TERM HUP
 
-site=$PWD/examples sources=$PWD/guests guests=$PWD/build/guests
+site=$PWD/examples sources=$PWD/guests guests=$PWD/build/guests applications=$PWD/build/applications
+[ -e "$guests/php.wasm" ] && [ -e "$applications/wordpress" ] && [ -e "$applications/dokuwiki" ] || applications=
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mod_wasm/images
 identity=
 if [ "$(id -u)" -eq 0 ]; then
@@ -67,8 +72,16 @@ Group $(id -gn $user)"
         cp -r "$sources" "$state/sources"
         cp -r "$guests" "$state/guests"
         chmod -R a+rX "$state"/{lib,site,sources,guests}
+        if [ -n "$applications" ]; then
+            cp -r "$applications" "$state/applications"
+            applications=$state/applications
+        fi
         build=$state/lib site=$state/site sources=$state/sources guests=$state/guests
     fi
+fi
+if [ -n "$applications" ]; then
+    "$site/make_state.sh" "$applications" "$state"
+    [ -z "$identity" ] || chown -R "$user" "$state/wordpress" "$state/dokuwiki"
 fi
 
 load() {
@@ -104,6 +117,7 @@ Define SITE "$site"
 Define SOURCES "$sources"
 Define GUESTS "$guests"
 Define STATE "$state"
+${applications:+Define APPLICATIONS "$applications"}
 Define MPM $mpm
 Define PORT $port
 Define PORT2 $((port + 1))
@@ -112,6 +126,11 @@ EOF
 
 mkdir -p "$(dirname "$cache")"
 echo "Starting $("$httpd" -v | sed -n 's/^Server version: //p') with the $mpm MPM"
+if [ -n "$applications" ]; then
+    echo 'PHP starts once for WordPress and once for DokuWiki, which is kept: some two minutes, the first time'
+else
+    echo 'WordPress and DokuWiki are left out; make php-guest applications brings what they need'
+fi
 touch "$state/error.log"
 tail -n +1 -F "$state/error.log" 2>/dev/null &
 follower=$!

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The site's own pages: the index and the source viewer. One module, two
-// routes; the first argument says which page is asked for.
+// routes; the first argument says which page is asked for, the others are the
+// catalogues of the index.
 //
 // It sees three directories, all read-only: /site (the examples), /guests (the
 // sources of the guests) and /modules (the compiled ones, for their sizes).
@@ -33,9 +34,8 @@ std::vector<std::string> split(const std::string& line, char separator) {
   return fields;
 }
 
-// Reads the catalogue: one demo a line, six fields separated by " | ".
-std::vector<Demo> read_catalogue(const char* path) {
-  std::vector<Demo> demos;
+// Adds the demos of a catalogue: one a line, six fields separated by " | ".
+void read_catalogue(const char* path, std::vector<Demo>& demos) {
   std::ifstream in(path);
   for (std::string line; std::getline(in, line);) {
     if (line.empty() || line[0] == '#') continue;
@@ -48,7 +48,6 @@ std::vector<Demo> read_catalogue(const char* path) {
     }
     demos.push_back({fields[0], fields[1], fields[2], fields[3], fields[4], fields[5]});
   }
-  return demos;
 }
 
 std::string size_of(const std::string& path) {
@@ -63,8 +62,7 @@ std::string size_of(const std::string& path) {
   return buffer;
 }
 
-int show_index() {
-  const std::vector<Demo> demos = read_catalogue("/site/catalogue.txt");
+int show_index(const std::vector<Demo>& demos) {
   puts("Content-Type: text/html; charset=utf-8\n");
   puts("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
        "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -147,5 +145,8 @@ int show_source() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  return argc > 1 && std::string_view(argv[1]) == "source" ? show_source() : show_index();
+  if (argc > 1 && std::string_view(argv[1]) == "source") return show_source();
+  std::vector<Demo> demos;
+  for (int i = 2; i < argc; ++i) read_catalogue(argv[i], demos);
+  return show_index(demos);
 }
