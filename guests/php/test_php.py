@@ -325,6 +325,16 @@ def test_links_to_absolute_paths(site):
     assert site.get('a.php') == 'contentcontentfiles/real/a.txt content../../files 1'
 
 
+def test_is_writable_is_what_the_mapping_allows(site):
+    site.write('etc/conf.d/a.ini', '')
+    site.write('www/deep/b', 'content')
+    before = [os.stat(site.root / name).st_mtime_ns for name in ('www/deep', 'www/deep/b')]
+    site.write('www/a.php', '''<?php foreach (["/etc/php", "/etc/php/php.ini", "/etc/php/conf.d", "/www", "/www/deep", "/www/deep/b",
+        "/www/none", "/elsewhere"] as $path) { echo (int) is_readable($path), (int) is_writable($path), " "; }''')
+    assert site.get('a.php').split() == ['10', '10', '10', '11', '11', '11', '00', '00']
+    assert before == [os.stat(site.root / name).st_mtime_ns for name in ('www/deep', 'www/deep/b')]
+
+
 def test_compressed_files(site):
     site.write('www/a.php', '''<?php $f = gzopen("/tmp/a.gz", "w9"); gzwrite($f, str_repeat("line\\n", 999)); gzclose($f);
         $f = gzopen("/tmp/a.gz", "r"); gzseek($f, 5); echo gzgets($f); gzclose($f); echo count(gzfile("/tmp/a.gz")), " ";

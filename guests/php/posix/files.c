@@ -92,6 +92,23 @@ int lchown(const char *path, uid_t user, gid_t group) {
 
 int fchown(int fd, uid_t user, gid_t group) { return fchmod(fd, 0); }
 
+// Whether a path can be written to is asked by what changes nothing: a file is opened, and a
+// directory's times are left as they are.
+int __real_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode) {
+  struct stat status;
+  if (__real_access(path, mode) != 0 || stat(path, &status) != 0) return -1;
+  if ((mode & W_OK) == 0) return 0;
+  if (S_ISDIR(status.st_mode)) {
+    const struct timespec as_they_are[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
+    return utimensat(AT_FDCWD, path, as_they_are, 0);
+  }
+  int fd = open(path, O_WRONLY);
+  if (fd < 0) return -1;
+  close(fd);
+  return 0;
+}
+
 // A link to an absolute path could lead anywhere, so none is made. Both names here are
 // the guest's: the way from the one to the other is a relative link.
 int __real_symlink(const char *target, const char *path);
