@@ -92,8 +92,8 @@ soak: build test-guests
 test-restarts: build test-guests
 	@RESTARTS=$${RESTARTS:-60} CHILDREN=$${CHILDREN:-1000} $(PYTEST) tests/test_140_restarts.py $(TESTS)
 
-bench: build guests
-	@scripts/bootstrap.sh wrk php8.2-fpm php8.2-opcache
+bench: build guests php-guest applications
+	@scripts/bootstrap.sh wrk php8.2-fpm php8.2-opcache php8.2-sqlite3 php8.2-mbstring php8.2-xml php8.2-gd
 	@bench/run.sh
 
 package: bootstrap

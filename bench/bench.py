@@ -24,7 +24,8 @@ from pathlib import Path
 
 import load
 import report
-from peers import GUESTS, Httpd, PhpFpm, Site, find_mod_php, php_ini
+from peers import GUESTS, Httpd, PhpFpm, Site, children_of, find_mod_php, php_ini
+from wordpress import WordPress
 
 BENCH = Path(__file__).resolve().parent
 TOP = BENCH.parent
@@ -33,6 +34,7 @@ MIB = 1 << 20
 
 # Peers that answer some tens of requests a second.
 SLOW = ("/wasm-python", "/cgi/hello.py", "/wasm-ruby")
+WORDPRESS = [base + what for what in (WordPress.BOOTSTRAP, "") for base in (WordPress.WASM, WordPress.FPM)]
 
 
 def say(text):
@@ -54,7 +56,7 @@ class Bench:
         self.missing = []
         # What is found: see report.py for what it makes of these.
         self.found = {"rates": [], "ab": [], "bodies": [], "start": {}, "memory": {}, "ttfb": {},
-                      "host": {}, "missing": self.missing, "rounds": self.rounds,
+                      "host": {}, "wordpress": {}, "missing": self.missing, "rounds": self.rounds,
                       "seconds": self.seconds, "big": self.big}
 
     def wants(self, part):
@@ -93,6 +95,14 @@ class Bench:
             modules += ["proxy", "proxy_fcgi"]
             everything += site.fpm(self.fpm)
         self.event = self.add(Httpd(self.run / "event", "event", modules, everything))
+        applications = TOP / "build" / "applications"
+        self.wordpress = None
+        if self.wants("wordpress") and self.fpm and site.has_php_guest and (applications / "wordpress").exists():
+            self.wordpress = WordPress(self.run, applications, TOP / "examples", site.guests)
+            self.pages = self.add(Httpd(self.run / "pages", "event", [*static, site.wasm_module, "proxy", "proxy_fcgi"],
+                                        site.static() + site.wasm(()) + self.wordpress.configuration(self.fpm)))
+        elif self.wants("wordpress"):
+            self.missing.append("WordPress (make applications, php-guest; php-fpm with php8.2-sqlite3, php8.2-mbstring)")
         both = site.static() + site.native() + site.wasm(("hello", "php"))
         modules = [*static, site.native_module, site.wasm_module]
         self.worker = self.add(Httpd(self.run / "worker", "worker", modules, both))
@@ -152,7 +162,7 @@ class Bench:
 
     def rate(self, server, path, connections):
         pids = server.workers()
-        seconds = self.seconds + (2 if path in SLOW else 0)
+        seconds = self.seconds + (2 if path in SLOW or path in WORDPRESS else 0)
         cpu, faults = load.cpu_seconds(pids), load.faults(pids)
         got = load.wrk(server.url(path), connections, seconds)
         cpu, faults = load.cpu_seconds(pids) - cpu, load.faults(pids) - faults
@@ -200,6 +210,25 @@ class Bench:
                     got = load.ab(self.event.url(path), connections, self.seconds)
                     self.found["ab"].append({"round": number, "path": path,
                                              "connections": connections, "rate": got.rate})
+
+    def measure_wordpress(self):
+        """Requests a second, and what a busy worker keeps for itself."""
+        say("WordPress: start and set up")
+        self.pages.start()
+        self.wordpress.install(self.pages.port)
+        self.wordpress.check(self.pages.port)
+        self.pages.stop()
+        self.pages.start()
+        load.get(self.pages.port, WordPress.WASM)
+        idle = sum(load.smaps(pid)[0] for pid in self.pages.workers())
+        busy = load.largest_private(self.pages.workers(), lambda: load.wrk(self.pages.url(WordPress.WASM), 8, 8))
+        fpm = load.largest_private(children_of(self.fpm.process.pid),
+                                   lambda: load.wrk(self.pages.url(WordPress.FPM), 8, 8))
+        self.found["wordpress"] = {"idle": idle, "busy": busy, "fpm": fpm}
+        for path in WORDPRESS:
+            load.wrk(self.pages.url(path), 8, 2)
+        self.measure_rates([(self.pages, path, 8) for path in WORDPRESS])
+        self.pages.stop()
 
     # -----------------------------------------------------------------------
     # Time to first byte, bodies
@@ -338,6 +367,8 @@ class Bench:
             for server in (self.worker, self.prefork, self.modphp):
                 if server:
                     server.stop()
+        if self.wordpress:
+            self.measure_wordpress()
         if self.wants("ab"):
             self.measure_ab()
         if self.wants("ttfb"):
@@ -355,7 +386,7 @@ def main():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=int, help="of each measurement of requests a second")
     parser.add_argument("--only", action="append",
-                        choices=["start", "rates", "ab", "ttfb", "bodies", "host"])
+                        choices=["start", "rates", "wordpress", "ab", "ttfb", "bodies", "host"])
     parser.add_argument("--release", default=TOP / "build" / "release",
                         help="where mod_wasm.so lies")
     parser.add_argument("--write", action=argparse.BooleanOptionalAction,

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +135,26 @@ def smaps(pid):
     size = {name: int(kb) * 1024 for name, kb in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
     return (size["Private_Clean"] + size["Private_Dirty"],
             size["Shared_Clean"] + size["Shared_Dirty"])
+
+
+def largest_private(pids, work):
+    """The largest sum of private memory that processes have while `work` goes on, bytes."""
+    done = threading.Event()
+    largest = 0
+
+    def watch():
+        nonlocal largest
+        while not done.wait(0.1):
+            largest = max(largest, sum(smaps(pid)[0] for pid in pids))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        work()
+    finally:
+        done.set()
+        watcher.join()
+    return largest
 
 
 def resident(pids, name):

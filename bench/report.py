@@ -18,6 +18,10 @@ LABELS = {
     "/wasm-warmphp": "mod_wasm, PHP 8.4 guest, start image",
     "/fpm": "php-fpm with OPcache, mod_proxy_fcgi",
     "/modphp": "mod_php with OPcache",
+    "/wasm-wordpress/?p=1": "WordPress's bootstrap (a 301), PHP 8.4 guest",
+    "/fpm-wordpress/?p=1": "WordPress's bootstrap (a 301), php-fpm",
+    "/wasm-wordpress/": "WordPress's front page, PHP 8.4 guest",
+    "/fpm-wordpress/": "WordPress's front page, php-fpm",
     "/wasm-python": "mod_wasm, python guest",
     "/cgi/hello.py": "mod_cgid, native python3",
     "/wasm-ruby": "mod_wasm, ruby guest",
@@ -108,6 +112,16 @@ def requirements(f):
         at_least(f"the same, {connections} connections, {mpm}",
                  f.ratio(hello, native, mpm, connections), 0.85)
     at_least("php, 1 line ÷ php-fpm, 8 connections", f.ratio("/wasm-php", "/fpm", "event", 8), 0.06)
+    at_least("php 8.4 with a start image, 1 line ÷ php-fpm, 8 connections",
+             f.ratio("/wasm-warmphp", "/fpm", "event", 8), 0.8)
+    for what, page, least in (("bootstrap", "?p=1", 0.6), ("front page", "", 0.4)):
+        at_least(f"WordPress's {what} ÷ php-fpm, 8 connections",
+                 f.ratio(f"/wasm-wordpress/{page}", f"/fpm-wordpress/{page}", "event", 8), least)
+    memory = f.raw["wordpress"]
+    if memory:
+        each = (memory["busy"] - memory["idle"]) / 8e6
+        rows.append(("private memory per busy worker, WordPress's front page, 8 connections",
+                     f"{each:.1f} MB; of a php-fpm worker {memory['fpm'] / 8e6:.1f} MB", "≤ 40 MB", each <= 40))
     at_least("python, 1 line ÷ native python3 CGI, 8 connections",
              f.ratio("/wasm-python", "/cgi/hello.py", "event", 8), 0.8)
     start = f.raw["start"]
@@ -164,7 +178,7 @@ def rate_sections(f):
             p99 = median(f.rates(path, mpm, connections, "p99").values())
             cpu = f.rates(path, mpm, connections, "cpu_us").values()
             faults = f.rates(path, mpm, connections, "faults").values()
-            outside = path in ("/cgi/hello", "/cgi/hello.py", "/fpm")
+            outside = path.startswith(("/cgi/", "/fpm"))
             rows.append((LABELS[path], number(rate),
                          f.ratio(path, "/native-hello", mpm, connections),
                          f"{number(p50 / 1000)} / {number(p99 / 1000)}",
@@ -185,6 +199,10 @@ def comparisons(f):
             ("php: mod_wasm ÷ php-fpm", "/wasm-php", "/fpm", "event", None, (1, 8, 64)),
             ("php: mod_wasm with a start image ÷ php-fpm", "/wasm-warmphp", "/fpm", "event", None,
              (1, 8, 64)),
+            ("WordPress's bootstrap: mod_wasm ÷ php-fpm", "/wasm-wordpress/?p=1", "/fpm-wordpress/?p=1",
+             "event", None, (8,)),
+            ("WordPress's front page: mod_wasm ÷ php-fpm", "/wasm-wordpress/", "/fpm-wordpress/",
+             "event", None, (8,)),
             ("php: mod_wasm ÷ mod_php, both prefork", "/wasm-php", "/modphp", "prefork", None, (8,)),
             ("python: mod_wasm ÷ native python3 by mod_cgid", "/wasm-python", "/cgi/hello.py",
              "event", None, (1, 8)),
@@ -322,6 +340,7 @@ def chart(raw):
                             ("/wasm-hello", "event"), ("/cgi/hello", "event"))),
             ("PHP, one line", (("/fpm", "event"), ("/modphp", "prefork"),
                                ("/wasm-warmphp", "event"), ("/wasm-php", "event"))),
+            ("WordPress, front page", (("/fpm-wordpress/", "event"), ("/wasm-wordpress/", "event"))),
             ("Python, one line", (("/cgi/hello.py", "event"), ("/wasm-python", "event"))),
             ("Ruby, one line", (("/wasm-ruby", "event"),))):
         bars = [(LABELS[p], median(f.rates(p, mpm, 8).values()), p.startswith("/wasm-"))
