@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from types import SimpleNamespace
@@ -105,3 +106,32 @@ def record_soak(mpm, seconds, phases):
                 sums = [sum(getattr(held, what) for held in processes.values())
                         for what in ("memory_kib", "address_kib", "mappings", "descriptors", "threads")]
                 out.write("\t".join(map(str, [mpm, len(processes), seconds * number // len(phases), *sums])) + "\n")
+
+
+def tables(path):
+    """Markdown of what tests have kept in the file `path`."""
+    faults, soaks = {}, {}
+    with open(path) as rows:
+        for mpm, fault, *numbers in (line.rstrip("\n").split("\t") for line in rows):
+            row = faults.setdefault(fault, {"mpms": set(), "sums": [0, 0, 0]})
+            row["mpms"].add(mpm)
+            row["sums"] = [a + int(b) for a, b in zip(row["sums"], numbers)]
+    yield "| fault | MPMs | tries | good requests at the same time | of these lost |"
+    yield "|---|---|---:|---:|---:|"
+    for fault, row in faults.items():
+        sums = " | ".join(f"{number:,}" for number in row["sums"])
+        yield f"| {fault.replace('_', ' ')} | {', '.join(sorted(row['mpms']))} | {sums} |"
+    with open(f"{path}.soak") as rows:
+        for mpm, *numbers in (line.rstrip("\n").split("\t") for line in rows):
+            soaks.setdefault(mpm, []).append([int(number) for number in numbers])
+    yield ""
+    yield "| MPM | processes | after, s | memory, MiB | address space, GiB | mappings | descriptors | threads |"
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|"
+    for mpm, phases in soaks.items():
+        for processes, seconds, memory, address, *counts in phases:
+            yield (f"| {mpm} | {processes} | {seconds} | {memory / 1024:.1f} | {address / (1 << 20):.2f} | "
+                   + " | ".join(f"{count:,}" for count in counts) + " |")
+
+
+if __name__ == "__main__":
+    print("\n".join(tables(sys.argv[1])))
