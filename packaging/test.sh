@@ -94,7 +94,7 @@ page=$(inside curl -s -o /dev/null -w '%{http_code} %{content_type}' http://loca
 say "a warm start compiles nothing"
 : >"$root/var/log/apache2/error.log"
 quietly inside service apache2 restart
-! grep AH10510 "$root/var/log/apache2/error.log" >&2 || die "the second start compiled again"
+! grep AH10910 "$root/var/log/apache2/error.log" >&2 || die "the second start compiled again"
 
 say "wasmctl and the library"
 inside wasmctl run --dir /srv/php:ro /usr/local/lib/wasm/php-cgi.wasm -q /srv/php/index.php | grep -q '^Hello from PHP' ||

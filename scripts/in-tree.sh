@@ -90,6 +90,9 @@ doubled=$(for file in modules/wasm/*; do awk -v f="$file" '/^$/ {if (blank) {pri
 ! grep -n 'APLOGNO()' modules/wasm/*.c >&2 || die "log messages without a number"
 repeated=$(grep -ho 'APLOGNO([0-9]*)' modules/wasm/*.c | sort | uniq -d)
 [ -z "$repeated" ] || die "log numbers given twice: $repeated"
+taken=$(git grep -ho 'APLOGNO([0-9]*)' HEAD~1 -- '*.c' '*.h' | sort -u |
+    grep -Fx -f <(grep -ho 'APLOGNO([0-9]*)' modules/wasm/*.c) || true)
+[ -z "$taken" ] || die "log numbers that httpd has given to others: $taken"
 if [ -x docs/log-message-tags/update-log-msg-tags ]; then
     logged log-numbers docs/log-message-tags/update-log-msg-tags modules/wasm/*.c
     git diff --quiet || die "httpd's tool for log numbers would change the module's files"

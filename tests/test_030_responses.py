@@ -141,7 +141,7 @@ class TestMalformed:
         r = raw(text)
         assert r.response["status"] == 502
         env.httpd_error_log.scan_recent("without a complete header block")
-        env.httpd_error_log.ignore_recent(["AH10543"])
+        env.httpd_error_log.ignore_recent(["AH10943"])
 
     @pytest.mark.parametrize("text", [
         b"no colon\n\nsecret", b": no name\n\nsecret", b"Bad Name: x\n\nsecret", b"X: a\0b\n\nsecret",
@@ -154,14 +154,14 @@ class TestMalformed:
         assert r.response["status"] == 502
         assert b"injected" not in str(r.response["headers"]).encode()
         assert b"secret" not in r.outraw
-        env.httpd_error_log.scan_recent("AH10529.*malformed headers")
-        env.httpd_error_log.ignore_recent(["AH10529"])
+        env.httpd_error_log.scan_recent("AH10929.*malformed headers")
+        env.httpd_error_log.ignore_recent(["AH10929"])
 
     def test_030_54_contradicting_lengths(self, env, raw):
         r = raw("Content-Length: 4\nContent-Length: 5\n\nbody")
         assert r.response["status"] == 502
-        env.httpd_error_log.scan_recent("AH10529.*two Content-Length headers that differ")
-        env.httpd_error_log.ignore_recent(["AH10529"])
+        env.httpd_error_log.scan_recent("AH10929.*two Content-Length headers that differ")
+        env.httpd_error_log.ignore_recent(["AH10929"])
 
     def test_030_55_length_said_twice(self, env, raw):
         r = raw("Content-Length: 4\ncontent-length: 4\n\nbody")
@@ -179,7 +179,7 @@ class TestMalformed:
     def test_030_52_size(self, env, text, status):
         r = env.curl_post_data(env.mkurl("/raw"), text)
         assert r.response["status"] == status
-        env.httpd_error_log.ignore_recent(["AH10529", "AH10532"] if status == 502 else [])
+        env.httpd_error_log.ignore_recent(["AH10929", "AH10932"] if status == 502 else [])
 
     def test_030_53_the_server_goes_on(self, env, raw):
         assert raw("Content-Type: text/plain\n\nfine").outraw == b"fine"

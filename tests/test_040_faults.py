@@ -42,10 +42,10 @@ class TestTraps:
         ("unreachable", "unreachable"), ("divide", "divide by zero"),
         ("overflow", "stack"), ("bounds", "out of bounds")])
     def test_040_01_trap(self, env, fault, reason):
-        expect(env, f"/fault?{fault}", 500, "AH10537", reason, "fault.wasm")
+        expect(env, f"/fault?{fault}", 500, "AH10937", reason, "fault.wasm")
 
     def test_040_02_backtrace_names_functions(self, env):
-        line = expect(env, "/fault?unreachable", 500, "AH10537")
+        line = expect(env, "/fault?unreachable", 500, "AH10937")
         assert "innermost_function" in line
 
     @pytest.mark.parametrize("fault", ["unreachable", "divide", "overflow", "bounds"])
@@ -58,7 +58,7 @@ class TestTraps:
         # -o takes the first body only: the others are the good answers and error pages.
         assert r.stdout.count("Hello from C") == 20
         assert sorted(env.child_pids()) == before
-        env.httpd_error_log.ignore_recent(["AH10537"])
+        env.httpd_error_log.ignore_recent(["AH10937"])
         pids = {pid for pid, *_ in env.access_log()}
         assert pids <= set(before)
 
@@ -69,34 +69,34 @@ class TestTraps:
         assert b"before the fault" in got
         assert not got.endswith(b"\r\n0\r\n\r\n")   # the client can tell that it is cut off
         assert sorted(env.child_pids()) == before
-        env.httpd_error_log.scan_recent("AH10537")
-        env.httpd_error_log.ignore_recent(["AH10537"])
+        env.httpd_error_log.scan_recent("AH10937")
+        env.httpd_error_log.ignore_recent(["AH10937"])
 
 
 class TestLimits:
 
     def test_040_20_wall_time(self, env):
-        expect(env, "/short?loop", 504, "AH10538", "WasmTimeout")
+        expect(env, "/short?loop", 504, "AH10938", "WasmTimeout")
 
     def test_040_21_wall_time_while_waiting(self, env):
         got = env.raw_request(b"GET /gate HTTP/1.1\r\nHost: a\r\n\r\n")
         assert not got.endswith(b"\r\n0\r\n\r\n")
-        env.httpd_error_log.scan_recent("AH10538")
-        env.httpd_error_log.ignore_recent(["AH10538"])
+        env.httpd_error_log.scan_recent("AH10938")
+        env.httpd_error_log.ignore_recent(["AH10938"])
 
     def test_040_22_cpu_time(self, env):
-        expect(env, "/busy?loop", 504, "AH10538", "WasmCPULimit")
+        expect(env, "/busy?loop", 504, "AH10938", "WasmCPULimit")
 
     def test_040_23_memory(self, env):
-        expect(env, "/small?memory", 500, "AH10539", "WasmMemoryLimit")
+        expect(env, "/small?memory", 500, "AH10939", "WasmMemoryLimit")
 
     def test_040_24_output(self, env):
         before = sorted(env.child_pids())
         got = env.raw_request(b"GET /brief?flood HTTP/1.0\r\n\r\n")
         assert len(got) < 200 * 1024
         assert sorted(env.child_pids()) == before
-        env.httpd_error_log.scan_recent("AH10540.*WasmOutputLimit")
-        env.httpd_error_log.ignore_recent(["AH10540"])
+        env.httpd_error_log.scan_recent("AH10940.*WasmOutputLimit")
+        env.httpd_error_log.ignore_recent(["AH10940"])
 
 
 class TestExitAndStderr:
@@ -105,12 +105,12 @@ class TestExitAndStderr:
         r = env.curl_get(env.mkurl("/stderr?exit=3"))
         assert (r.response["status"], r.outraw) == (200, b"answered\n")
         env.httpd_error_log.scan_recent("exited with status 3")
-        env.httpd_error_log.ignore_recent(["AH10534"])
+        env.httpd_error_log.ignore_recent(["AH10934"])
 
     def test_040_41_stderr_line_by_line(self, env):
         env.curl_get(env.mkurl("/stderr?first%20line%0asecond%20line%0d%0alast"))
-        lines = [line for line in env.httpd_error_log.recent() if "AH10534" in line]
-        env.httpd_error_log.ignore_recent(["AH10534"])
+        lines = [line for line in env.httpd_error_log.recent() if "AH10934" in line]
+        env.httpd_error_log.ignore_recent(["AH10934"])
         assert [line.rsplit("): ", 1)[1].split(", referer")[0] for line in lines] == [
             "first line", "second line", "last"]
         ids = {line.split("(request ")[1].split(")")[0] for line in lines}
@@ -118,13 +118,13 @@ class TestExitAndStderr:
 
     def test_040_42_rubbish_on_stderr(self, env):
         env.curl_get(env.mkurl("/stderr?%1b%5b31m%08%00%ff"))
-        line = env.httpd_error_log.scan_recent("AH10534")
-        env.httpd_error_log.ignore_recent(["AH10534"])
+        line = env.httpd_error_log.scan_recent("AH10934")
+        env.httpd_error_log.ignore_recent(["AH10934"])
         assert "\x1b" not in line and "\b" not in line and "\\x1b[31m" in line
 
     def test_040_43_outcomes_in_the_access_log(self, env):
         env.curl_get(env.mkurl("/fault?unreachable"))
-        env.httpd_error_log.ignore_recent(["AH10537"])
+        env.httpd_error_log.ignore_recent(["AH10937"])
         env.curl_get(env.mkurl("/hello"))
         outcomes = [(status, outcome) for _, status, _, outcome, _ in env.access_log()]
         assert (500, "trapped") in outcomes

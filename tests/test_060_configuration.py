@@ -235,15 +235,15 @@ class TestRestart:
 
     # What is done to a module, or to the directory beside it; and what the log says.
     HARM = {
-        "missing": (os.remove, r"AH10518: WasmModule .*/missing\.wasm: No such file"),
-        "truncated": (lambda module: os.truncate(module, 100), r"AH10518: WasmModule .*/truncated\.wasm: is cut off"),
-        "fifo": (lambda module: (os.remove(module), os.mkfifo(module)), r"AH10518: .*/fifo\.wasm is not a regular"),
+        "missing": (os.remove, r"AH10918: WasmModule .*/missing\.wasm: No such file"),
+        "truncated": (lambda module: os.truncate(module, 100), r"AH10918: WasmModule .*/truncated\.wasm: is cut off"),
+        "fifo": (lambda module: (os.remove(module), os.mkfifo(module)), r"AH10918: .*/fifo\.wasm is not a regular"),
         # A run opens a directory when it uses it; this one does not.
         "directory": (lambda module: os.rmdir(module + ".data"), ""),
         "entry": (lambda module: shutil.copy(module.replace("entry.", "plain."), module),
-                  r"AH10522: .*/entry\.wasm .*other_entry"),
+                  r"AH10922: .*/entry\.wasm .*other_entry"),
         "start": (lambda module: shutil.copy(module.replace("start.", "plain."), module),
-                  r"AH10551: .*/start\.wasm has no start image"),
+                  r"AH10951: .*/start\.wasm has no start image"),
     }
 
     def test_060_50_damaged_files(self, make_env, paths):

@@ -187,7 +187,7 @@ class TestRedirects:
         assert variables["REDIRECT_URL"] == "/broken"
         assert variables["REDIRECT_QUERY_STRING"] == "unreachable"
         assert runs() == 1
-        env.httpd_error_log.ignore_recent(["AH10537"])
+        env.httpd_error_log.ignore_recent(["AH10937"])
 
     def test_067_14_local_redirect(self, env, ask, runs):
         """The target gets no body, however the first guest got one."""
@@ -237,7 +237,7 @@ class TestSubrequests:
         assert r.response["status"] == 200
         assert re.fullmatch(rb"before .*error occurred.* after\n", r.outraw)
         assert env.curl_get(env.mkurl("/hello")).outraw == b"Hello from C\n"
-        env.httpd_error_log.ignore_recent(["AH10537", "unable to include"])
+        env.httpd_error_log.ignore_recent(["AH10937", "unable to include"])
 
 
 class TestAccessLog:

@@ -127,7 +127,7 @@ class TestRequests:
         for path, expected in (("/strict.run", 200), ("/strict.run/more", 404), ("/missing.run", 404)):
             cgi, wasm = both(path)
             assert cgi[0] == wasm[0] == expected
-        env.httpd_error_log.ignore_recent(["AcceptPathInfo|AH02811|AH10524|AH10545|AH02813"])
+        env.httpd_error_log.ignore_recent(["AcceptPathInfo|AH02811|AH10924|AH10945|AH02813"])
 
 
 class TestResponses:

@@ -100,7 +100,7 @@ class TestCache:
         conf.add("WasmCompiler /bin/false")
         conf.install()
         assert server.apache_restart() not in (0, None)
-        server.httpd_error_log.scan_recent("AH10517.*hello.wasm")
+        server.httpd_error_log.scan_recent("AH10917.*hello.wasm")
 
     @pytest.mark.parametrize("damage", ["truncated", "changed", "empty", "writable"])
     def test_070_04_damaged(self, server, paths, damage):
@@ -126,7 +126,7 @@ class TestCache:
         assert server.curl_get(server.mkurl("/hello")).outraw == b"Hello from C\n"
         said = [line for line in server.httpd_error_log.recent() if ":warn]" in line]
         assert len(said) == 1, said
-        server.httpd_error_log.ignore_recent(["AH10510"])
+        server.httpd_error_log.ignore_recent(["AH10910"])
         server.check_error_log()
         start(server)   # it was made anew
         server.check_error_log()
@@ -168,9 +168,9 @@ class TestCache:
         conf.install()
         start(server)
         # No image where its limit does not suffice: these begin at the beginning.
-        said = [line for line in server.httpd_error_log.recent() if "AH10551" in line]
+        said = [line for line in server.httpd_error_log.recent() if "AH10951" in line]
         assert len(said) == 2 and all("wizer-initialize failed" in line for line in said), said
-        server.httpd_error_log.ignore_recent(["AH10551"])
+        server.httpd_error_log.ignore_recent(["AH10951"])
         for port, path, body in ((server.http_port, "/host", "fresh"), (server.http_port, "/own", "image"),
                                  (server.http_port2, "/host", "image"), (server.http_port2, "/own", "fresh")):
             answer = server.curl_get(server.mkurl(path, port=port))

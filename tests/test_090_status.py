@@ -46,7 +46,7 @@ class TestStatus:
         before = runs(env, "fault.wasm", "trapped")
         assert env.curl_get(env.mkurl("/fault?unreachable")).response["status"] == 500
         assert runs(env, "fault.wasm", "trapped") == before + 1
-        env.httpd_error_log.ignore_recent([r"AH10537"])
+        env.httpd_error_log.ignore_recent([r"AH10937"])
 
     def test_090_03_counts_survive_a_graceful_restart(self, env):
         env.curl_get(env.mkurl("/env"))

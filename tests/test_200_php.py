@@ -361,7 +361,7 @@ class TestPHP:
         assert not wrong, (len(wrong), wrong[0], pristine)
         assert os.listdir(app.path("tmp")) == []   # no upload stays where PHP received it
         assert get(env, "/www/probe.php") == pristine
-        env.httpd_error_log.ignore_recent(["AH10534.*(: mmap.. failed|: $)"])   # of "allocation"
+        env.httpd_error_log.ignore_recent(["AH10934.*(: mmap.. failed|: $)"])   # of "allocation"
 
     def test_200_02_no_trace_of_a_guest_that_was_ended(self, env):
         pristine = get(env, "/www/probe.php")

@@ -145,7 +145,7 @@ static int check_headers(request_rec *r, const char *path, const char *block,
     wasm_headers_result result = wasm_headers_check(block, length, &line);
 
     if (result != WASM_HEADERS_DONE) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10529)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10929)
                       "module %s sent malformed headers: %s (near \"%s\"); "
                       "the response is not passed on", path,
                       wasm_headers_message(result),
@@ -159,7 +159,7 @@ static int check_headers(request_rec *r, const char *path, const char *block,
     while (wasm_headers_next(&cursor, block + length, &line)
            == WASM_HEADERS_LINE) {
         if (wasm_headers_is_hop_by_hop(&line)) {
-            ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, APLOGNO(10528)
+            ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, APLOGNO(10928)
                           "module %s sent the header %s, which is the "
                           "server's to send; dropped", path,
                           apr_pstrmemdup(r->pool, line.start,

@@ -125,7 +125,7 @@ static void log_message(void *baton, wasmrt_log_level level,
     };
     server_rec *s = baton;
 
-    ap_log_error(APLOG_MARK, levels[level], 0, s, APLOGNO(10510) "%s", message);
+    ap_log_error(APLOG_MARK, levels[level], 0, s, APLOGNO(10910) "%s", message);
 }
 
 const char *wasm_child_cache_dir(apr_pool_t *pool, const wasm_setup *setup)
@@ -313,7 +313,7 @@ static int check_stack(wasm_setup *setup, server_rec *s)
     else if (setup->stack_bytes < 0
              && available >= WASM_SMALLEST_STACK + WASM_STACK_MARGIN) {
         setup->stack_bytes = available - WASM_STACK_MARGIN;
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10511)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10911)
                      "threads have %" APR_INT64_T_FMT " bytes of stack, so "
                      "guests may use %" APR_INT64_T_FMT "; raise "
                      "ThreadStackSize to give them the usual %"
@@ -321,7 +321,7 @@ static int check_stack(wasm_setup *setup, server_rec *s)
     }
     else {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
-                     APLOGNO(10512) "threads have %" APR_INT64_T_FMT " bytes "
+                     APLOGNO(10912) "threads have %" APR_INT64_T_FMT " bytes "
                      "of stack, too few for guests with %" APR_INT64_T_FMT
                      "; raise ThreadStackSize (or the stack limit of the "
                      "shell that starts the server) to %" APR_INT64_T_FMT
@@ -362,7 +362,7 @@ static void check_descriptors(wasm_setup *setup, server_rec *s)
     setup->max_descriptors = share > 8 ? (int)share : 8;
     /* Few guests need so many; fewer than this is felt. */
     ap_log_error(APLOG_MARK, setup->max_descriptors < WASM_FEW_DESCRIPTORS
-                             ? APLOG_WARNING : APLOG_INFO, 0, s, APLOGNO(10554)
+                             ? APLOG_WARNING : APLOG_INFO, 0, s, APLOGNO(10954)
                  "a process may have %" APR_INT64_T_FMT " descriptors, so "
                  "each guest may have %d instead of %d; raise the hard limit "
                  "(ulimit -Hn) to %" APR_INT64_T_FMT " or lower "
@@ -396,7 +396,7 @@ static void make_cache_directories(apr_pool_t *pool, const char *directory,
         }
     }
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, APLOGNO(10513)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, APLOGNO(10913)
                      "cannot set up the cache directory %s, so modules may be "
                      "compiled more often than needed; make it writable for "
                      "the user that starts the server, or name another with "
@@ -448,7 +448,7 @@ static void prepare_start(wasm_start *start, const wasmrt_cache_config *cache,
                                    (apr_uint32_t)(seconds > 0 ? seconds : 0),
                                    &start->image, &error) != WASMRT_OK) {
         start->image = NULL;
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10551)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10951)
                      "WasmSnapshot on line %d of %s: module %s has no start "
                      "image, so its runs begin at the beginning: %s",
                      start->config_line, start->config_file,
@@ -469,7 +469,7 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
     }
     if (wasmrt_abi_version() != WASMRT_ABI_VERSION) {
         ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
-                     APLOGNO(10514) "libwasm_runtime %s has interface version "
+                     APLOGNO(10914) "libwasm_runtime %s has interface version "
                      "%d, this module was built for %d; install the two "
                      "together", wasmrt_version(), wasmrt_abi_version(),
                      WASMRT_ABI_VERSION);
@@ -484,7 +484,7 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
     setup->layout = WASMRT_LAYOUT_RESERVED;
     if (!wasmrt_layout_fits((apr_uint32_t)wasm_child_max_instances(setup))) {
         setup->layout = WASMRT_LAYOUT_COMPACT;
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10515)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, APLOGNO(10915)
                      "the address space of a process does not suffice for %d "
                      "instances at once, so guests run with explicit memory "
                      "checks, which is slower; raise the limit on address "
@@ -514,12 +514,12 @@ int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
          * is being restarted serves other routes, so it stays up. */
         if (ap_state_query(AP_SQ_CONFIG_GEN) <= 1) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_EMERG, 0, s,
-                         APLOGNO(10517) "WasmModule %s: %s%s", file->path,
+                         APLOGNO(10917) "WasmModule %s: %s%s", file->path,
                          wasm_config_reason(file->path, &error),
                          compiler_advice(status));
             return HTTP_INTERNAL_SERVER_ERROR;
         }
-        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, APLOGNO(10518)
+        ap_log_error(APLOG_MARK, APLOG_ERR, 0, s, APLOGNO(10918)
                      "WasmModule %s: %s%s; its routes answer 500 until the "
                      "next restart", file->path,
                      wasm_config_reason(file->path, &error),
@@ -592,7 +592,7 @@ static void load_modules(wasm_child *self)
             && wasmrt_module_load(self->engine, file->image, &self->modules[i],
                                   &error) != WASMRT_OK) {
             self->modules[i] = NULL;
-            ap_log_error(APLOG_MARK, APLOG_ERR, 0, self->server, APLOGNO(10519)
+            ap_log_error(APLOG_MARK, APLOG_ERR, 0, self->server, APLOGNO(10919)
                          "cannot load WasmModule %s: %s", file->path,
                          wasm_config_reason(file->path, &error));
         }
@@ -613,7 +613,7 @@ static void load_start_images(wasm_child *self)
                                   &self->started[i], &error) != WASMRT_OK) {
             self->started[i] = NULL;
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, self->server,
-                         APLOGNO(10552) "cannot load the start image of %s, so "
+                         APLOGNO(10952) "cannot load the start image of %s, so "
                          "its runs begin at the beginning: %s",
                          start->conf->module->path, error.message);
         }
@@ -639,7 +639,7 @@ static void start_engine(wasm_child *self)
     }
     else {
         self->engine = NULL;
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, self->server, APLOGNO(10520)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, self->server, APLOGNO(10920)
                      "cannot start %s, so this process answers 503 for "
                      "WebAssembly: %s", wasmrt_engine_version(),
                      error.message);
@@ -701,7 +701,7 @@ void wasm_child_init(apr_pool_t *pchild, server_rec *s)
                                      APR_THREAD_MUTEX_DEFAULT, pchild);
     }
     if (rv != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, APLOGNO(10521)
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, APLOGNO(10921)
                      "cannot create locks, so this process answers 503 for "
                      "WebAssembly");
         return;
@@ -773,7 +773,7 @@ static wasmrt_command *create_command(request_rec *r, const wasm_dir_conf *conf,
 
     if (wasmrt_command_create(module, &config, &command, &error)
         != WASMRT_OK) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10522)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10922)
                       "cannot run module %s as it is configured: %s", path,
                       wasm_config_reason(path, &error));
         return NULL;
@@ -808,7 +808,7 @@ static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
         module = child->modules[conf->module->index];
     }
     if (!module) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10523)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10923)
                       "module %s could not be loaded, see the message when "
                       "this process started", run->path);
         return HTTP_INTERNAL_SERVER_ERROR;
@@ -1009,7 +1009,7 @@ static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
     run->is_file = 1;
     run->row = WASM_STATUS_FILES;
     if (r->finfo.filetype == APR_NOFILE) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10524)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10924)
                       "module not found or unable to stat: %s (no WasmModule "
                       "is configured for this request, so the requested file "
                       "is the module)", r->filename);
@@ -1020,7 +1020,7 @@ static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
                                         | APR_FINFO_CTIME | APR_FINFO_SIZE
                                         | APR_FINFO_IDENT, r->pool)
            != APR_SUCCESS) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10525)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10925)
                       "attempt to run something that is not a file: %s (no "
                       "WasmModule is configured for this request)",
                       r->filename);
@@ -1032,7 +1032,7 @@ static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
     }
 
     if (!lock_file_entry(entry)) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10556)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10956)
                       "cannot run %s yet: it is still being compiled",
                       r->filename);
         apr_table_setn(r->err_headers_out, "Retry-After", "1");
@@ -1046,7 +1046,7 @@ static int acquire_file(request_rec *r, const wasm_dir_conf *conf,
         run->command = run->own;
     }
     else {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10526)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10926)
                       "cannot run %s: %s", r->filename,
                       wasm_config_reason(r->filename, &entry->error));
     }
@@ -1069,7 +1069,7 @@ int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
         run->requests = &child->requests;
     }
     if (!child || !child_engine(child)) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10516)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10916)
                       "cannot run module %s: this process has no engine, see "
                       "the message when it started", run->path);
         return HTTP_SERVICE_UNAVAILABLE;

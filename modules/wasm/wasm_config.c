@@ -878,7 +878,7 @@ int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
         if (wasmrt_check_file(path, guest->conf->entry_point, &error)
             != WASMRT_OK) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
-                         APLOGNO(10509) "WasmModule %s on line %d of %s: %s",
+                         APLOGNO(10909) "WasmModule %s on line %d of %s: %s",
                          path, guest->config_line, guest->config_file,
                          wasm_config_reason(path, &error));
             result = HTTP_INTERNAL_SERVER_ERROR;
@@ -893,7 +893,7 @@ int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
 
         if (problem) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
-                         APLOGNO(10550) "WasmSnapshot on line %d of %s: %s",
+                         APLOGNO(10950) "WasmSnapshot on line %d of %s: %s",
                          start->config_line, start->config_file, problem);
             result = HTTP_INTERNAL_SERVER_ERROR;
         }

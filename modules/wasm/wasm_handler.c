@@ -37,18 +37,18 @@ static const struct {
     const char *number;      /* of the message */
     const char *message;
 } outcomes[] = {
-    { OK, APLOG_DEBUG, "exited", APLOGNO(10536), "exited" },
-    { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "trapped", APLOGNO(10537),
+    { OK, APLOG_DEBUG, "exited", APLOGNO(10936), "exited" },
+    { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "trapped", APLOGNO(10937),
       "was stopped by a fault" },
-    { HTTP_GATEWAY_TIME_OUT, APLOG_ERR, "timed-out", APLOGNO(10538),
+    { HTTP_GATEWAY_TIME_OUT, APLOG_ERR, "timed-out", APLOGNO(10938),
       "ran out of time" },
-    { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "out-of-memory", APLOGNO(10539),
+    { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "out-of-memory", APLOGNO(10939),
       "ran out of memory" },
-    { HTTP_BAD_GATEWAY, APLOG_ERR, "output-limit", APLOGNO(10540),
+    { HTTP_BAD_GATEWAY, APLOG_ERR, "output-limit", APLOGNO(10940),
       "wrote too much" },
-    { OK, APLOG_INFO, "aborted", APLOGNO(10541),
+    { OK, APLOG_INFO, "aborted", APLOGNO(10941),
       "was stopped" },
-    { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "failed", APLOGNO(10542),
+    { HTTP_INTERNAL_SERVER_ERROR, APLOG_ERR, "failed", APLOGNO(10942),
       "could not be started" }
 };
 
@@ -139,7 +139,7 @@ static int finish_exited(wasm_io *io, const wasmrt_result *result)
                   (int)result->exit_status);
 
     if (io->phase == WASM_IO_HEADERS) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10543)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10943)
                       "module %s exited with status %d after %" APR_SIZE_T_FMT
                       " bytes of output without a complete header block",
                       io->path, (int)result->exit_status, io->block_length);
@@ -157,7 +157,7 @@ static int finish_exited(wasm_io *io, const wasmrt_result *result)
         return io->out_status;
     }
     if (!io->body && result->exit_status && !io->written) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10544)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10944)
                       "module %s exited with status %d and without output",
                       io->path, (int)result->exit_status);
         return fail(io, HTTP_INTERNAL_SERVER_ERROR);
@@ -214,7 +214,7 @@ int wasm_handler(request_rec *r)
 
     if (r->used_path_info == AP_REQ_REJECT_PATH_INFO
         && r->path_info && *r->path_info) {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10545)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10945)
                       "AcceptPathInfo off disallows user's path: %s",
                       r->filename);
         return HTTP_NOT_FOUND;
@@ -252,14 +252,14 @@ int wasm_handler(request_rec *r)
 
     if (started == WASMRT_BUSY) {
         note_result(r, "busy", &result);
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10546)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10946)
                       "module %s: no place became free for another instance "
                       "(see WasmMaxInstances)", io->path);
         apr_table_setn(r->err_headers_out, "Retry-After", "1");
         return HTTP_SERVICE_UNAVAILABLE;
     }
     if (result.limits_reached & WASMRT_LIMIT_DESCRIPTORS) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10555)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10955)
                       "module %s wanted to open more than the %u descriptors "
                       "it may have (see WasmMaxDescriptors)", io->path,
                       (unsigned int)wasm_child_max_descriptors(conf));

@@ -183,7 +183,7 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
         r->connection->keepalive = AP_CONN_CLOSE;
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, rv == AP_FILTER_ERROR ? 0 : rv, r,
-                  APLOGNO(10530) "cannot read the request body for module %s",
+                  APLOGNO(10930) "cannot read the request body for module %s",
                   io->path);
     return -1;
 }
@@ -254,7 +254,7 @@ static int write_body(wasm_io *io, const char *data, apr_size_t length)
     if (io->promised >= 0
         && (apr_off_t)length > io->promised - io->written) {
         if (io->written <= io->promised) {
-            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, io->r, APLOGNO(10531)
+            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, io->r, APLOGNO(10931)
                           "module %s sent more than its Content-Length of %"
                           APR_OFF_T_FMT " bytes; cut off there", io->path,
                           io->promised);
@@ -337,7 +337,7 @@ static int io_write(void *baton, const void *buffer, size_t length)
                                                      &used);
 
         if (end == WASM_HEADERS_TOO_LARGE) {
-            ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, io->r, APLOGNO(10532)
+            ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, io->r, APLOGNO(10932)
                           "module %s sent more than %" APR_SIZE_T_FMT " bytes "
                           "of headers (see WasmHeaderLimit); the response is "
                           "not passed on", io->path, io->finder.limit);
@@ -473,7 +473,7 @@ int wasm_io_finish(wasm_io *io)
         return OK;
     }
     if (io->promised > io->written) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10533)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10933)
                       "module %s sent %" APR_OFF_T_FMT " of the %"
                       APR_OFF_T_FMT " bytes its Content-Length promises",
                       io->path, io->written, io->promised);
@@ -538,7 +538,7 @@ static void log_line(wasm_io *io)
         if (!r->log_id) {
             ap_run_generate_log_id(r->connection, r, &r->log_id);
         }
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10534)
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10934)
                       "stderr from %s (request %s): %s", io->path,
                       r->log_id ? r->log_id : "-", io->line);
     }
@@ -570,7 +570,7 @@ void wasm_io_end_errors(wasm_io *io)
         log_line(io);
     }
     if (io->suppressed) {
-        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, io->r, APLOGNO(10535)
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, io->r, APLOGNO(10935)
                       "module %s wrote %" APR_SIZE_T_FMT " more bytes to "
                       "standard error, which are not logged", io->path,
                       io->suppressed);

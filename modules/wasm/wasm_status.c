@@ -119,7 +119,7 @@ void wasm_status_post_config(wasm_setup *setup, apr_pool_t *ptemp,
         rv = apr_shm_create(shm, sizeof(*counts), NULL, s->process->pool);
         if (rv != APR_SUCCESS) {
             *shm = NULL;
-            ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, APLOGNO(10553)
+            ap_log_error(APLOG_MARK, APLOG_WARNING, rv, s, APLOGNO(10953)
                          "no shared memory, so runs are not counted");
         }
         else {
