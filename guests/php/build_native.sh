@@ -4,7 +4,7 @@
 # build_native.sh DIRECTORY
 #
 # Builds the PHP of build.sh, from the same archive and with the same extensions but gd, for
-# this machine, in about 4 minutes on two cores. DIRECTORY/php-cgi is what run_tests.py
+# this machine, in about 6 minutes on two cores. DIRECTORY/php-cgi is what run_tests.py
 # --native compares with. Needs gcc, make, pkg-config, libsqlite3-dev, libxml2-dev, zlib1g-dev.
 
 set -eu
@@ -18,7 +18,7 @@ mkdir "$directory/php"
 tar -xf "$(ls "$sources"/php8.4_*.orig.tar.xz)" -C "$directory/php" --strip-components=1 --no-same-owner
 cd "$directory/php"
 {
-    CFLAGS=-O1 ./configure --prefix=/usr --with-config-file-path=/nonexistent \
+    CFLAGS=-O2 ./configure --prefix=/usr --with-config-file-path=/nonexistent \
         --disable-all --disable-cli --disable-phpdbg --enable-cgi --enable-opcache --disable-opcache-jit --without-pcre-jit \
         --enable-ctype --enable-tokenizer --enable-session --enable-filter --enable-posix --enable-mbstring --disable-mbregex \
         --enable-bcmath --enable-calendar --enable-fileinfo --enable-phar --with-sqlite3 --enable-pdo --with-pdo-sqlite \
