@@ -335,6 +335,42 @@ def test_is_writable_is_what_the_mapping_allows(site):
     assert before == [os.stat(site.root / name).st_mtime_ns for name in ('www/deep', 'www/deep/b')]
 
 
+def test_messages_of_the_start_come_after_the_headers(site):
+    site.write('etc/php.ini', INI + 'assert.bail = 1\nassert.warning = 0\n')
+    site.write('www/a.php', 'content')
+    done = subprocess.run(site.command('a.php'), capture_output=True, timeout=LONG, check=False)
+    assert re.match(rb'[\w-]+: ', done.stdout) and done.stdout.count(b'PHP Startup: assert.') == 2
+    assert site.get('a.php').startswith('content')
+
+
+def test_working_directory(site):
+    site.write('www/deep/b', 'content')
+    os.symlink('deep', site.root / 'www/link')
+    site.write('www/a.php', '<?php foreach (["deep", "..", "/www/deep/../deep/.", "/www/link/"] as $path) { chdir($path); echo getcwd(), " "; }')
+    assert site.get('a.php') == '/www/deep /www /www/deep /www/deep '
+    site.write('www/pwd.php', '<?php echo getcwd(), " ", file_get_contents("b");')
+    done = subprocess.run([WASMCTL, 'run', '--cache-dir', str(site.cache), *site.directories(), '--env', 'PWD=/www/deep', MODULE,
+                           '-C', '-q', '/www/pwd.php'], capture_output=True, timeout=LONG, check=False)
+    assert done.stdout == b'/www/deep content'
+
+
+def test_errors_are_numbered_as_in_linux(site):
+    site.write('www/a.php', '''<?php function note($number, $text) { echo strstr($text, "errno") ?: $text, "\\n"; }
+        set_error_handler("note");
+        fread(fopen("/tmp/a", "w"), 1); file_get_contents("/tmp");
+        chdir("/none");
+        posix_access("/none"); echo posix_get_last_error(), posix_strerror(2), posix_strerror(22), "\\n";
+        echo json_encode([fseek(fopen("/tmp/a", "r"), 0, 512), linkinfo(""), chown("/tmp/a", 0), chown("/tmp/a", 1000)]);''')
+    assert site.get('a.php').splitlines() == [
+        'errno=9 Bad file descriptor', 'errno=21 Is a directory', 'errno 2)', '2No such file or directoryInvalid argument',
+        'linkinfo(): No such file or directory', 'chown(): Operation not permitted', '[-1,-1,false,true]']
+
+
+def test_patterns_of_names(site):
+    site.write('www/a.php', '<?php echo json_encode([fnmatch("*.ph[ap]", "a.php"), fnmatch("a*", "b")]);')
+    assert site.get('a.php') == '[true,false]'
+
+
 def test_compressed_files(site):
     site.write('www/a.php', '''<?php $f = gzopen("/tmp/a.gz", "w9"); gzwrite($f, str_repeat("line\\n", 999)); gzclose($f);
         $f = gzopen("/tmp/a.gz", "r"); gzseek($f, 5); echo gzgets($f); gzclose($f); echo count(gzfile("/tmp/a.gz")), " ";

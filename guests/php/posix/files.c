@@ -26,6 +26,26 @@ int chroot(const char *path) { return unsupported(); }
 int fchdir(int fd) { return unsupported(); }
 int getdtablesize(void) { return 1024; }
 
+// wasi-libc takes the lowest eight bits of `whence`.
+off_t __real_lseek(int fd, off_t offset, int whence);
+off_t __wrap_lseek(int fd, off_t offset, int whence) {
+  if (whence != SEEK_SET && whence != SEEK_CUR && whence != SEEK_END) {
+    errno = EINVAL;
+    return -1;
+  }
+  return __real_lseek(fd, offset, whence);
+}
+
+// Preview 1 counts a directory among what is no file.
+ssize_t __real_read(int fd, void *data, size_t size);
+ssize_t __wrap_read(int fd, void *data, size_t size) {
+  ssize_t count = __real_read(fd, data, size);
+  if (count >= 0 || errno != EBADF) return count;
+  struct stat status;
+  errno = fstat(fd, &status) == 0 && S_ISDIR(status.st_mode) ? EISDIR : EBADF;
+  return count;
+}
+
 // Since dup() of a standard stream is that stream, closing it does nothing.
 int __real_close(int fd);
 int __wrap_close(int fd) {
@@ -42,10 +62,13 @@ mode_t umask(mode_t new_mask) {
   return old;
 }
 
-// Preview 1 gives no owner and no permissions. Programs that look at them are
-// told what a native PHP with files of its own user would see.
+// Preview 1 gives no owner, no permissions and no size of blocks. Programs that look at
+// them are told what a native PHP with files of its own user would see.
 static int complete(int result, struct stat *status) {
+  enum { kBlock = 4096, kCounted = 512 };
   if (result != 0) return result;
+  status->st_blksize = kBlock;
+  status->st_blocks = (status->st_size + kBlock - 1) / kBlock * (kBlock / kCounted);
   status->st_uid = getuid();
   status->st_gid = getgid();
   if ((status->st_mode & 07777) == 0) {
@@ -59,12 +82,19 @@ int __real_lstat(const char *path, struct stat *status);
 int __real_fstat(int fd, struct stat *status);
 int __real_fstatat(int fd, const char *path, struct stat *status, int flags);
 
+// wasi-libc takes the empty name for the working directory.
+static int check_name(const char *path) {
+  if (*path != 0) return 0;
+  errno = ENOENT;
+  return -1;
+}
+
 int __wrap_stat(const char *path, struct stat *status) {
-  return complete(__real_stat(path, status), status);
+  return check_name(path) != 0 ? -1 : complete(__real_stat(path, status), status);
 }
 
 int __wrap_lstat(const char *path, struct stat *status) {
-  return complete(__real_lstat(path, status), status);
+  return check_name(path) != 0 ? -1 : complete(__real_lstat(path, status), status);
 }
 
 int __wrap_fstat(int fd, struct stat *status) { return complete(__real_fstat(fd, status), status); }
@@ -83,21 +113,40 @@ int __wrap_fchmod(int fd, mode_t mode) {
   return fstat(fd, &status);
 }
 
-int chown(const char *path, uid_t user, gid_t group) { return chmod(path, 0); }
+// As for any user but root: files can be given to nobody else.
+static int check_owner(uid_t user, gid_t group) {
+  if ((user == getuid() || user == (uid_t)-1) && (group == getgid() || group == (gid_t)-1)) {
+    return 0;
+  }
+  errno = EPERM;
+  return -1;
+}
+
+int chown(const char *path, uid_t user, gid_t group) {
+  struct stat status;
+  return stat(path, &status) != 0 ? -1 : check_owner(user, group);
+}
 
 int lchown(const char *path, uid_t user, gid_t group) {
   struct stat status;
-  return lstat(path, &status);
+  return lstat(path, &status) != 0 ? -1 : check_owner(user, group);
 }
 
-int fchown(int fd, uid_t user, gid_t group) { return fchmod(fd, 0); }
+int fchown(int fd, uid_t user, gid_t group) {
+  struct stat status;
+  return fstat(fd, &status) != 0 ? -1 : check_owner(user, group);
+}
 
-// Whether a path can be written to is asked by what changes nothing: a file is opened, and a
-// directory's times are left as they are.
+// No file can be executed. Whether a path can be written to is asked by what changes nothing:
+// a file is opened, and a directory's times are left as they are.
 int __real_access(const char *path, int mode);
 int __wrap_access(const char *path, int mode) {
   struct stat status;
   if (__real_access(path, mode) != 0 || stat(path, &status) != 0) return -1;
+  if ((mode & X_OK) != 0 && !S_ISDIR(status.st_mode)) {
+    errno = EACCES;
+    return -1;
+  }
   if ((mode & W_OK) == 0) return 0;
   if (S_ISDIR(status.st_mode)) {
     const struct timespec as_they_are[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};

@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 // Files. dup() knows the standard streams only, and gives the same number.
-// chmod() and chown() succeed on what exists and change nothing: preview 1 has
-// neither owners nor permissions.
+// chmod() and chown() to the one user succeed on what exists and change nothing:
+// preview 1 has neither owners nor permissions.
 int dup(int fd);
 int dup2(int from, int to);
 int pipe(int *fds);
@@ -41,6 +41,10 @@ FILE *tmpfile(void);
 int chroot(const char *path);
 int fchdir(int fd);
 int getdtablesize(void);
+
+// Error numbers as Linux has them, and back: what scripts know. See errors.c.
+int linux_errno(int error);
+int errno_of_linux(int number);
 
 // Locks: see locks.c.
 #ifndef F_WRLCK

@@ -6,6 +6,7 @@
 // is that of any command.
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <wasi/api.h>
 #include <wasi/libc-environ.h>
@@ -14,6 +15,19 @@
 void __wasm_call_ctors(void);
 int __main_void(void);
 void __wasilibc_reset_preopens(void);
+
+static int run_main(void) {
+  // $PWD is the shell's name for the working directory: preview 1 has none to hand over.
+  const char *directory = getenv("PWD");
+  if (directory) chdir(directory);
+  // PHP writes messages of its start here, and the response past it: they must not come
+  // in front of its headers. musl would write the first line at once.
+  static char output[16384];
+  setvbuf(stdout, output, _IOFBF, sizeof output);
+  int status = __main_void();
+  fflush(NULL);
+  return status;
+}
 
 static enum { kCommand, kInMaking, kInUse } state;
 
@@ -34,8 +48,7 @@ static __attribute__((noinline)) void clear_stack(void) {
 __attribute__((export_name("wizer-initialize"))) void start_image_initialize(void) {
   state = kInMaking;
   __wasm_call_ctors();
-  int status = __main_void();
-  fflush(NULL);
+  int status = run_main();
   if (status != 0) __wasi_proc_exit(status);
   start_image_check_descriptors();
   state = kInUse;
@@ -51,8 +64,7 @@ __attribute__((export_name("_start"))) void _start(void) {
   } else {
     __wasm_call_ctors();
   }
-  int status = __main_void();
-  fflush(NULL);
+  int status = run_main();
   // The instance is thrown away: nothing to tidy up.
   __wasi_proc_exit(status);
 }
