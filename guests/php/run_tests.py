@@ -1,19 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs PHP's own tests (*.phpt) with the PHP guest under wasmctl.
+"""Runs PHP's own tests (*.phpt) natively, and those that pass with the PHP guest under wasmctl.
 
-    run_tests.py [--native PHP-CGI] [--report FILE] [PART...]
+    run_tests.py --native PHP-CGI --results FILE [PART...]
+    run_tests.py --results FILE
 
-PART is a folder of PHP's source tree, such as Zend or ext/json. Tests come from the
-source archive that build.sh has fetched. A test that fails is run again with the native
-php-cgi, if one is given: it should be of the same version, with the same extensions.
-The last line counts; the exit status is 1 if a test fails that is neither listed in
-expected_failures.txt nor failing natively as well, or if a listed one passes.
+PART is a folder of PHP's source tree, such as Zend or ext/json, or one test. Tests come from the
+source archive that build.sh has fetched; the native php-cgi is that of build_native.sh.
+FILE gets a line for each test as it ends. Tests that are in it already are not run
+again, so that a run can be cut short and gone on with.
+
+Then a table is printed of all that FILE holds (without --native, nothing else is
+done). The exit status is 1 if a test fails here alone that expected_failures.txt gives
+no reason for, or if a listed one does not.
 """
 
 import argparse
 import collections
 import concurrent.futures
+import json
 import os
 import pathlib
 import re
@@ -42,6 +47,14 @@ session.auto_start=0 zlib.output_compression=Off date.timezone=UTC'''.split()
 FORMATS = {'e': '/', 's': '[^\\r\\n]+', 'S': '[^\\r\\n]*', 'a': '.+?', 'A': '.*?', 'w': '\\s*', 'i': '[+-]?\\d+',
            'd': '\\d+', 'x': '[0-9a-fA-F]+', 'f': '[+-]?(?:\\d+|(?=\\.\\d))(?:\\.\\d+)?(?:[Ee][+-]?\\d+)?',
            'c': '.', '0': '\\x00'}
+
+# What the command-line PHP, which the tests are written for, has and php-cgi has not.
+CONSTANTS = """<?php
+define('STDIN', fopen('php://stdin', 'r'));
+define('STDOUT', fopen('php://stdout', 'w'));
+define('STDERR', fopen('php://stderr', 'w'));
+"""
+STARTUP_MESSAGE = r'(?:Fatal error|Warning|Notice|Deprecated): +PHP Startup: [^\n]*\n'
 
 NEEDS_CGI_VARIABLES = ('GET', 'POST', 'POST_RAW', 'PUT', 'GZIP_POST', 'DEFLATE_POST', 'COOKIE', 'CGI')
 
@@ -82,38 +95,45 @@ def normal(text):
 
 
 class Guest:
-    """php-cgi in WebAssembly. It sees the source tree under /php."""
+    """php-cgi in WebAssembly. The folder of the tests is its whole file system."""
 
-    def __init__(self, wasmctl, module, tree, cache):
-        self.wasmctl, self.module, self.tree, self.cache = wasmctl, module, tree, cache
+    name = 'guest'
+
+    def __init__(self, wasmctl, module, root):
+        self.wasmctl, self.module, self.root = str(wasmctl), str(module), root
 
     def path(self, path):
-        return '/php/' + str(path.relative_to(self.tree))
+        return '/' + str(path.relative_to(self.root))
 
-    def command(self, variables):
-        command = [self.wasmctl, 'run', '--cache-dir', self.cache, '--dir', f'{self.tree}::/php', '--dir', f'{self.cache}/tmp::/tmp']
-        for name, value in variables.items():
+    def command(self, directory, variables):
+        command = [self.wasmctl, 'run', '--dir', f'{self.root}::/']
+        for name, value in {'PWD': self.path(directory), **variables}.items():
             command += ['--env', f'{name}={value}']
-        return command + [self.module], None, None
+        return command + [self.module], None
 
 
 class Native:
+    name = 'native'
+
     def __init__(self, program):
         self.program = program
 
     def path(self, path):
         return str(path)
 
-    def command(self, variables):
-        return [self.program], {'PATH': os.environ['PATH'], **variables}, None
+    def command(self, directory, variables):
+        return [self.program], {'PATH': os.environ['PATH'], **variables}
 
 
 class Suite:
     def __init__(self, guest, native):
         self.guest, self.native = guest, native
+        self.constants = guest.root / 'constants.php'
+        self.constants.write_text(CONSTANTS)
+        self.extensions = {php: self.find_extensions(php) for php in (guest, native)}
 
     def execute(self, php, script, settings, arguments=(), variables=None, stdin=b''):
-        command, environment, _ = php.command(variables or {})
+        command, environment = php.command(script.parent, variables or {})
         command = command + ['-n']
         for setting in SETTINGS + settings:
             command += ['-d', setting]
@@ -124,11 +144,13 @@ class Suite:
                                   timeout=TIMEOUT, env=environment, cwd=script.parent, check=False)
         except subprocess.TimeoutExpired:
             return 'timed out'
-        # Without the headers of the response. (With -q php-cgi counts them as sent, unlike the
-        # command-line PHP that the tests are written for.)
+        # Without the headers of the response. Messages of the start come first, and once: php-cgi
+        # keeps them to the end, and writes them to standard error as well.
         output = re.sub(r'(?:Status: [^\r\n]*\r\n)?X-Powered-By: [^\r\n]*\r\n(?:[\w-]+:[^\r\n]*\r\n)*\r\n', '',
                         done.stdout.decode('latin1'), count=1)
-        return output
+        output = re.sub(f'^PHP {STARTUP_MESSAGE}', '', output, flags=re.M)
+        messages = re.search(rf'(?:\n{STARTUP_MESSAGE})+\Z', output)
+        return messages.group() + output[:messages.start()] if messages else output
 
     def request_variables(self, php, script, test):
         post = test.get('POST_RAW') or test.get('POST') or test.get('PUT') or ''
@@ -150,10 +172,9 @@ class Suite:
         variables['CONTENT_LENGTH'] = str(len(body))
         return variables, body
 
-    def run(self, path, php=None):
+    def run(self, path, php, environment):
         """(pass|fail|skip, why)"""
-        native = php is not None
-        php = php or self.guest
+        native = php is self.native
         test = sections(path)
         if 'FILE_EXTERNAL' in test:
             test['FILE'] = (path.parent / test['FILE_EXTERNAL'].strip()).read_bytes().decode('latin1')
@@ -162,13 +183,13 @@ class Suite:
         for kind in ('EXPECT', 'EXPECTF', 'EXPECTREGEX'):
             if kind + '_EXTERNAL' in test:
                 test[kind] = (path.parent / test[kind + '_EXTERNAL'].strip()).read_bytes().decode('latin1')
-        for name in ('REDIRECTTEST', 'PHPDBG', 'GZIP_POST', 'DEFLATE_POST', 'PUT', 'CAPTURE_STDIO', 'XFAIL'):
+        for name in ('PHPDBG', 'GZIP_POST', 'DEFLATE_POST', 'PUT', 'CAPTURE_STDIO', 'XFAIL'):
             if name in test:
                 return 'skip', name
         if 'FILE' not in test:
             return 'skip', 'no FILE'
         for extension in test.get('EXTENSIONS', '').split():
-            if extension.lower() not in self.extensions:
+            if extension.lower() not in self.extensions[php]:
                 return 'skip', 'needs ' + extension
 
         settings = []
@@ -177,16 +198,15 @@ class Suite:
                 name, value = (part.strip() for part in line.split('=', 1))
                 value = value.replace('{PWD}', php.path(path.parent)).replace('{TMP}', '/tmp')
                 settings.append(f'{name}={value}')
-        if any(setting.startswith('opcache.preload') for setting in settings) and native:
-            settings.append('opcache.preload_user=' + os.environ.get('USER', 'root'))
-        variables = {name: value for name, _, value in
-                     (line.partition('=') for line in test.get('ENV', '').splitlines()) if name.strip()}
+        if native and os.geteuid() == 0 and any(setting.startswith('opcache.preload=') for setting in settings):
+            settings.append('opcache.preload_user=root')
+        variables = {**environment, **{name: value for name, _, value in (
+            line.partition('=') for line in test.get('ENV', '').splitlines()) if name.strip()}}
 
-        stem = path.with_suffix('.native' if native else '.guest')
         if 'SKIPIF' in test:
-            script = stem.with_suffix(stem.suffix + '.skip.php')
+            script = path.with_suffix('.skip.php')
             script.write_bytes(test['SKIPIF'].encode('latin1'))
-            output = self.execute(php, script, settings)
+            output = self.execute(php, script, settings, (), variables)
             if output.strip().lower().startswith(('skip', 'xfail', 'timed out')):
                 return 'skip', output.strip()
         # Expectations name the script as the test's name with .php.
@@ -197,8 +217,9 @@ class Suite:
             output = self.execute(php, script, settings, (), {**more, **variables}, body)
         else:
             arguments = ['--', *test['ARGS'].split()] if test.get('ARGS', '').strip() else []
-            output = self.execute(php, script, settings, arguments, variables or None,
-                                         test.get('STDIN', '').encode('latin1'))
+            if re.search(r'\bSTD(?:IN|OUT|ERR)\b|test_offset_helpers', test['FILE']):
+                settings = [f'auto_prepend_file={php.path(self.constants)}', *settings]
+            output = self.execute(php, script, settings, arguments, variables, test.get('STDIN', '').encode('latin1'))
         output = normal(output)
         if 'EXPECT' in test:
             good = output == normal(test['EXPECT'])
@@ -209,36 +230,49 @@ class Suite:
         else:
             return 'skip', 'expects nothing'
         if 'CLEAN' in test:
-            cleaner = stem.with_suffix(stem.suffix + '.clean.php')
+            cleaner = path.with_suffix('.clean.php')
             cleaner.write_bytes(test['CLEAN'].encode('latin1'))
-            self.execute(php, cleaner, [])
+            self.execute(php, cleaner, [], (), variables)
             cleaner.unlink()
         if good:
             script.unlink(missing_ok=True)
             return 'pass', ''
-        path.with_suffix('.native.out' if native else '.out').write_text(output, encoding='latin1')
-        return 'fail', output[-200:].replace('\n', ' | ')
+        path.with_suffix(f'.{php.name}.out').write_text(output, encoding='latin1')
+        return 'fail', output[-200:]
 
-    def both(self, path):
+    def both(self, test):
+        """(natively, here, why)"""
+        _, path, environment = test
         try:
-            result, why = self.run(path)
-            if result == 'fail' and self.native:
-                native, _ = self.run(path, self.native)
-                if native != 'pass':
-                    return 'fail_natively', why
-            return result, why
+            native, why = self.run(path, self.native, environment)
+            if native != 'pass':
+                return native, 'not run', why
+            return native, *self.run(path, self.guest, environment)
         except (OSError, re.error) as error:
-            return 'skip', f'runner: {error}'
+            return 'skip', 'not run', f'runner: {error}'
 
-    def find_extensions(self):
-        with tempfile.NamedTemporaryFile('w', suffix='.php', dir=self.guest.tree) as file:
-            file.write('<?php echo implode(" ", array_map("strtolower", get_loaded_extensions()));')
-            file.flush()
-            os.chmod(file.name, 0o644)
-            output = self.execute(self.guest, pathlib.Path(file.name), [])
-        self.extensions = set(output.split()) | {'opcache'}
-        if 'standard' not in self.extensions:
-            sys.exit(f'run_tests.py: PHP does not run: {output}')
+    def find_tests(self, tree, part):
+        """Yields (name, path, environment); some tests are a folder's tests with a certain environment."""
+        for path in [tree / part] if part.endswith('.phpt') else sorted((tree / part).rglob('*.phpt')):
+            name = str(path.relative_to(tree))
+            redirect = sections(path).get('REDIRECTTEST')
+            if not redirect:
+                yield name, path, {}
+                continue
+            script = tree / 'redirect.php'
+            script.write_text(f'<?php echo json_encode((function () {{ {redirect} }})());')
+            target = json.loads(self.execute(self.native, script, []))
+            for other, other_path, _ in self.find_tests(tree, os.path.relpath(target['TESTS'], tree)):
+                yield f'{name}:{other}', other_path, target['ENV']
+
+    def find_extensions(self, php):
+        script = self.guest.root / 'extensions.php'
+        script.write_text('<?php echo implode(" ", array_map("strtolower", get_loaded_extensions()));')
+        output = self.execute(php, script, [])
+        extensions = set(output.split()) | {'opcache'}
+        if 'standard' not in extensions:
+            sys.exit(f'run_tests.py: the {php.name} PHP does not run: {output}')
+        return extensions
 
 
 def read_expected():
@@ -250,54 +284,85 @@ def read_expected():
     return expected
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--module', default=ROOT / 'build/guests/php.wasm')
-    parser.add_argument('--wasmctl', default=ROOT / 'build/release/wasmctl')
-    parser.add_argument('--native', help='a native php-cgi of the same version')
-    parser.add_argument('--report', help='write a line for each test that failed')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count())
-    parser.add_argument('parts', nargs='*')
-    options = parser.parse_args()
+def read_results(path):
+    """{test: (natively, here, why)}"""
+    if not path.exists():
+        return {}
+    lines = (line.split('\t') for line in path.read_text(encoding='utf-8').splitlines())
+    return {name: rest for name, *rest in lines}
 
+
+def run_tests(options, results):
     cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'mod_wasm/php/sources'
     archives = sorted(cache.glob('php8.*.orig.tar.xz'))
     if not archives:
         sys.exit('run_tests.py: no source archive; run guests/php/build.sh first')
-    expected = read_expected()
-    with tempfile.TemporaryDirectory(prefix='php-tests-') as work:
+    with (tempfile.TemporaryDirectory(prefix='php-tests-') as work, options.results.open('a', encoding='utf-8') as file):
+        root = pathlib.Path(work)
+        for directory in ('tmp', 'etc'):
+            (root / directory).mkdir()
+        (root / 'etc/passwd').write_text('')  # some tests look whether there is one
         with tarfile.open(archives[-1]) as archive:
-            archive.extractall(work)
-        tree = next(pathlib.Path(work).iterdir())
-        images = pathlib.Path(work) / 'images'
-        (images / 'tmp').mkdir(parents=True)
-        suite = Suite(Guest(str(options.wasmctl), str(options.module), tree, str(images)),
-                      Native(options.native) if options.native else None)
-        suite.find_extensions()
-        tests = [path for part in options.parts or PARTS for path in sorted((tree / part).rglob('*.phpt'))]
-        counts = collections.defaultdict(collections.Counter)
-        bad, lines = [], []
+            top = archive.next().name.split('/')[0]
+            archive.extractall(root / 'tmp')
+        tree = root / 'tmp' / top
+        suite = Suite(Guest(options.wasmctl, options.module, root), Native(options.native))
+        tests = [test for part in options.parts or PARTS for test in suite.find_tests(tree, part) if test[0] not in results]
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-            for path, (result, why) in zip(tests, pool.map(suite.both, tests)):
-                name = str(path.relative_to(tree))
-                if result == 'fail' and name in expected:
-                    result, why = 'expected', expected[name]
-                elif result == 'fail':
-                    bad.append(name)
-                elif result == 'pass' and name in expected:
-                    bad.append(f'{name} (listed as failing, but passes)')
-                counts[next(part for part in (options.parts or PARTS) if name.startswith(part + '/'))][result] += 1
-                if result not in ('pass', 'skip'):
-                    lines.append(f'{result}\t{name}\t{why}')
-        if options.report:
-            pathlib.Path(options.report).write_text('\n'.join(lines) + '\n', encoding='utf-8')
-    for part, results in counts.items():
-        print(f'{part}: ' + ', '.join(f'{count} {result}' for result, count in sorted(results.items())))
-    for name in bad:
-        print('unexpected:', name)
+            for (name, _, _), (native, here, why) in zip(tests, pool.map(suite.both, tests)):
+                results[name] = native, here, re.sub(r'[\x00-\x1f\x7f-\xa0]+', ' ', why)
+                print(name, *results[name], sep='\t', file=file, flush=True)
+
+
+def part_of(test):
+    """Zend, or ext/json"""
+    return '/'.join(test.split('/')[:2 if test.startswith('ext/') else 1])
+
+
+def print_table(results, expected):
+    """Returns the lines that are no part of it: failures without a reason, reasons without a failure."""
+    counts = collections.defaultdict(collections.Counter)
+    reasons = collections.defaultdict(collections.Counter)
+    wrong = []
+    for name, (native, here, why) in results.items():
+        part = part_of(name)
+        if native != 'pass':
+            continue
+        counts[part][here] += 1
+        if here == 'fail':
+            reason = expected.get(name, 'without a reason')
+            reasons[part][reason.split(':')[0]] += 1
+            if name not in expected:
+                wrong.append(f'{name}: {why}')
+        elif name in expected:
+            wrong.append(f'{name} is listed as failing: {here}')
+    print('| part | pass natively | of these pass here | skipped | fail | why |')
+    print('|---|---|---|---|---|---|')
+    for part, count in counts.items():
+        why = ', '.join(f'{reason} ({number})' for reason, number in reasons[part].most_common())
+        print(f'| {part} | {count.total():,} | {count["pass"]:,} | {count["skip"]} | {count["fail"]} | {why} |')
     total = sum(counts.values(), collections.Counter())
-    print(f'{total["pass"]} passed, {len(bad)} failed, {sum(total.values()) - total["pass"] - len(bad)} skipped')
-    return 1 if bad else 0
+    print(f'| all | {total.total():,} | {total["pass"]:,} | {total["skip"]} | {total["fail"]} | |')
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--module', default=ROOT / 'build/guests/php.wasm')
+    parser.add_argument('--wasmctl', default=ROOT / 'build/release/wasmctl')
+    parser.add_argument('--native', help='the php-cgi to compare with; without one, no test is run')
+    parser.add_argument('--results', type=pathlib.Path, required=True, help='a file that is added to')
+    parser.add_argument('--jobs', type=int, default=os.cpu_count())
+    parser.add_argument('parts', nargs='*')
+    options = parser.parse_args()
+
+    results = read_results(options.results)
+    if options.native:
+        run_tests(options, results)
+    wrong = print_table(results, read_expected())
+    for line in wrong:
+        print('unexpected:', line)
+    return 1 if wrong else 0
 
 
 if __name__ == '__main__':
