@@ -58,7 +58,21 @@ AC_DEFUN([CHECK_WASM_RUNTIME], [
   ])
 ])
 
-wasm_objects="mod_wasm.lo wasm_cgi.lo wasm_child.lo wasm_config.lo wasm_handler.lo wasm_headers.lo wasm_io.lo wasm_status.lo"
+wasm_objects="dnl
+mod_wasm.lo dnl
+wasm_cgi.lo dnl
+wasm_child.lo dnl
+wasm_command.lo dnl
+wasm_config.lo dnl
+wasm_files.lo dnl
+wasm_handler.lo dnl
+wasm_headers.lo dnl
+wasm_image.lo dnl
+wasm_info.lo dnl
+wasm_io.lo dnl
+wasm_resources.lo dnl
+wasm_status.lo dnl
+"
 
 APACHE_MODULE(wasm, WebAssembly programs in process, $wasm_objects, , no, [
   CHECK_WASM_RUNTIME

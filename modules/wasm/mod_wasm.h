@@ -18,15 +18,19 @@
  * @file  mod_wasm.h
  * @brief What the files of mod_wasm share.
  *
- *   mod_wasm.c      hooks
- *   wasm_config.c   directives, configuration records and their merging
- *   wasm_child.c    from configuration to commands: images in the parent,
- *                   engine, modules and commands in the children
- *   wasm_handler.c  the content handler: one run, and what came of it
- *   wasm_io.c       the guest's standard streams
- *   wasm_cgi.c      CGI: the request's variables, the response's headers
- *   wasm_headers.c  the grammar of a CGI header block
- *   wasm_status.c   counts, and the pages that show them
+ *   mod_wasm.c        hooks
+ *   wasm_config.c     directives, configuration records and their merging
+ *   wasm_resources.c  stack, descriptors and address space of a process
+ *   wasm_image.c      compiled images, which the parent prepares
+ *   wasm_child.c      engine, modules and commands of a child
+ *   wasm_command.c    from a merged configuration to a command
+ *   wasm_files.c      requested files that are modules
+ *   wasm_handler.c    the content handler: one run, and what came of it
+ *   wasm_io.c         the guest's standard streams
+ *   wasm_cgi.c        CGI: the request's variables, the response's headers
+ *   wasm_headers.c    the grammar of a CGI header block
+ *   wasm_status.c     counts of all children, and how they are shown
+ *   wasm_info.c       wasm-info and -D DUMP_WASM: what is configured
  */
 
 #ifndef MOD_WASM_H
@@ -145,61 +149,6 @@ const char *wasm_config_reason(const char *path, const wasmrt_error *error);
  */
 const char *wasm_config_guest_path(apr_pool_t *pool, const wasm_dir_conf *conf,
                                    const char *host_path);
-
-/* wasm_child.c */
-
-/** Hooks: images before the children are made, the engine in each of them. */
-int wasm_child_post_config(apr_pool_t *pconf, apr_pool_t *plog,
-                           apr_pool_t *ptemp, server_rec *s);
-void wasm_child_init(apr_pool_t *pchild, server_rec *s);
-
-/** Hook: the child is about to end; unless it does so gracefully, guests are
- *  to end with it. */
-void wasm_child_stopping(apr_pool_t *pchild, int graceful);
-
-/** @return 1 from then on. */
-int wasm_child_is_stopping(void);
-
-/** @return how many descriptors a guest may have open. */
-apr_uint32_t wasm_child_max_descriptors(const wasm_dir_conf *conf);
-
-/** A command, held for one request. */
-typedef struct wasm_run {
-    const char *path;                /**< of the module, for messages */
-    const wasmrt_command *command;
-    wasmrt_command *own;             /**< the same, if it is this request's */
-    int is_file;                     /**< the requested file is the module */
-    apr_interval_time_t longest;     /**< a run takes no longer, its wait for
-                                          a free place included */
-    int row;                         /**< of its module's counts */
-    apr_uint32_t *requests;          /**< the counter this run is part of */
-} wasm_run;
-
-/**
- * Finds or makes the command that a request is to run.
- *
- * @param run  receives it; give it back with wasm_child_release(), whatever
- *             is returned.
- * @return OK, or the HTTP status to answer with; the reason has been logged.
- */
-int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
-                       wasm_run *run);
-void wasm_child_release(wasm_run *run);
-
-/** What the server as a whole is set to. */
-int wasm_child_max_instances(const wasm_setup *setup);
-const char *wasm_child_cache_dir(apr_pool_t *pool, const wasm_setup *setup);
-
-/** @return 1 if the cache has an up-to-date image of the file. */
-int wasm_child_is_cached(apr_pool_t *pool, server_rec *s, const char *path);
-
-/**
- * Loads a module from memory, by way of the cache for requested files.
- *
- * @return 1; or 0, and the reason in *error.
- */
-int wasm_child_load_bytes(request_rec *r, const void *bytes, apr_size_t length,
-                          wasmrt_module **module, wasmrt_error *error);
 
 /* wasm_handler.c */
 

@@ -23,7 +23,9 @@
 
 #include "mod_wasm.h"
 #include "wasm_cgi.h"
+#include "wasm_child.h"
 #include "wasm_io.h"
+#include "wasm_resources.h"
 #include "wasm_status.h"
 
 APLOG_USE_MODULE(wasm);
@@ -262,7 +264,7 @@ int wasm_handler(request_rec *r)
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10955)
                       "module %s wanted to open more than the %u descriptors "
                       "it may have (see WasmMaxDescriptors)", io->path,
-                      (unsigned int)wasm_child_max_descriptors(conf));
+                      (unsigned int)wasm_resources_descriptors(conf));
     }
     note_result(r, outcome_name(io, &result), &result);
     return finish_run(io, &result);

@@ -28,6 +28,7 @@
 #include <poll.h>
 
 #include "wasm_cgi.h"
+#include "wasm_child.h"
 #include "wasm_io.h"
 
 APLOG_USE_MODULE(wasm);

@@ -16,9 +16,8 @@
 
 /**
  * @file  wasm_status.h
- * @brief What can be seen of mod_wasm from outside: counts of all children,
- *        the handlers wasm-status and wasm-info, a section in mod_status, and
- *        httpd -t -D DUMP_WASM.
+ * @brief Counts of all children, shown by the handler wasm-status and in a
+ *        section of mod_status.
  */
 
 #ifndef WASM_STATUS_H
@@ -26,9 +25,8 @@
 
 #include "mod_wasm.h"
 
-/** Handlers' names. */
+/** The handler's name. */
 #define WASM_STATUS_HANDLER_NAME "wasm-status"
-#define WASM_INFO_HANDLER_NAME   "wasm-info"
 
 /** Row of the counts for requested files that are modules themselves. */
 #define WASM_STATUS_FILES 0
@@ -37,8 +35,7 @@
  * Makes the counts, which all children share and which stay over graceful
  * restarts, and finds the row of each configured module.
  */
-void wasm_status_post_config(wasm_setup *setup, apr_pool_t *ptemp,
-                             server_rec *s);
+void wasm_status_post_config(wasm_setup *setup, server_rec *s);
 
 /** Counts where a compiled image came from; NULL: it could not be made. A row
  *  of -1 is not counted. */
@@ -62,6 +59,5 @@ void wasm_status_end(int row, const char *outcome,
 /** Hooks. */
 int wasm_status_handler(request_rec *r);
 int wasm_status_section(request_rec *r, int flags);
-void wasm_status_dump(apr_pool_t *p, server_rec *s);
 
 #endif /* WASM_STATUS_H */

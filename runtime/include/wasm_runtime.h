@@ -307,7 +307,8 @@ WASMRT_API wasmrt_status wasmrt_module_load(wasmrt_engine *engine,
                                             wasmrt_module **module,
                                             wasmrt_error *error);
 
-/** Releases a module; commands made from it keep what they need. */
+/** Releases a module; commands made from it keep what they need. NULL is
+ *  allowed. */
 WASMRT_API void wasmrt_module_release(wasmrt_module *module);
 
 /* ------------------------------------------------------------------------ */
