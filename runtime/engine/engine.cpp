@@ -56,7 +56,9 @@ void set_pool(wasm_config_t* config, uint32_t instances) {
   wasmtime_pooling_allocation_config_max_memory_size_set(p, size_t{4} << 30);
   wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(
       p, knows_written() ? kKeepWrittenBytes : kKeepLowestBytes);
-  wasmtime_pooling_allocation_config_table_keep_resident_set(p, size_t{16} << 10);
+  // All of a table: giving part of it back would interrupt every processor that
+  // runs a thread of the server, in each run.
+  wasmtime_pooling_allocation_config_table_keep_resident_set(p, kTableElements * sizeof(void*));
   wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, instances);
   if constexpr (WASMRT_HAS_BRIDGE) pool_reset_written_set(p);
   wasmtime_pooling_allocation_strategy_set(config, p);
