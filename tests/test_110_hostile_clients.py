@@ -145,6 +145,27 @@ class TestSlow:
         # Logged when the connection has ended: not among what the next test counts.
         wait_for(lambda: outcomes(env, "/short")[start:] == ["timed-out"])
 
+    @pytest.mark.parametrize("start, some", [
+        (b"1;", b"x"), (b"1\r\nx\r\n0\r\n", b"X-Trailer: y\r\n"), (b"1\r\nx\r\n0\r\nX: ", b"y"),
+        (b"", b"0")], ids=["extension", "trailers", "trailer", "size"])
+    def test_110_05_chunks_that_trickle(self, env, start, some):
+        """What comes is not the body, and is read in one go however long it takes."""
+        before = len(outcomes(env, "/short"))
+        connection = connect(env, post("/short/silent?read", CHUNKED) + start)
+        connection.settimeout(0.05)
+        answer = b""
+        sent = 0
+        while not answer and sent < 2000 and outcomes(env, "/short")[before:] == []:
+            try:
+                connection.sendall(some)
+                sent += len(some)
+                answer = connection.recv(65536)
+            except socket.timeout:
+                pass
+        assert sent < 1000 and answer.split(b" ")[1] == b"504", (sent, answer)
+        connection.close()
+        wait_for(lambda: outcomes(env, "/short")[before:] == ["timed-out"])
+
     def test_110_03_reader_that_stops(self, env):
         """The guest cannot write on: it ends when its time is up, not when
         the server gives up the connection."""

@@ -21,6 +21,7 @@
 
 #include "httpd.h"
 #include "http_config.h"
+#include "http_connection.h"
 #include "http_core.h"
 #include "http_log.h"
 #include "ap_mmn.h"
@@ -32,6 +33,7 @@
 #include "wasm_child.h"
 #include "wasm_image.h"
 #include "wasm_info.h"
+#include "wasm_io.h"
 #include "wasm_resources.h"
 #include "wasm_status.h"
 
@@ -72,6 +74,9 @@ static void wasm_register_hooks(apr_pool_t *p)
 #if AP_MODULE_MAGIC_AT_LEAST(20120211, 110)
     ap_hook_child_stopping(wasm_child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
 #endif
+    ap_hook_pre_connection(wasm_io_pre_connection, NULL, NULL,
+                           APR_HOOK_MIDDLE);
+    wasm_io_register();
     ap_hook_handler(wasm_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(wasm_status_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(wasm_info_handler, NULL, NULL, APR_HOOK_MIDDLE);

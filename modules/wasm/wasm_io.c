@@ -24,7 +24,6 @@
 #include "http_protocol.h"
 #include "util_filter.h"
 
-#include <limits.h>
 #include <poll.h>
 
 #include "wasm_cgi.h"
@@ -50,8 +49,13 @@ APLOG_USE_MODULE(wasm);
 /* What one run may write to the error log. */
 #define WASM_IO_MAX_ERRORS 65536
 
-/* How often a body is looked for that cannot be waited for with a timeout. */
+/* How often a body is looked for on a connection that is shared. */
 #define WASM_IO_LOOK_MS 20
+
+/* How often whoever waits for a body asks whether to go on. */
+#define WASM_IO_SLICE_MS 100
+
+static int is_over(wasm_io *io);
 
 void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
                   apr_size_t header_limit, apr_interval_time_t longest)
@@ -71,48 +75,170 @@ void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
 /* ------------------------------------------------------------------------ */
 /* Standard input                                                           */
 
-/* Gets the next piece of the body, waiting at most `timeout_ms`. */
-static apr_status_t get_body(wasm_io *io, apr_uint32_t timeout_ms)
+static ap_filter_rec_t *wait_filter;
+
+static apr_status_t get_os_socket(conn_rec *c, apr_os_sock_t *fd)
 {
-    request_rec *r = io->r;
-    conn_rec *c = r->connection;
-    apr_interval_time_t timeout = apr_time_from_msec((apr_time_t)timeout_ms);
+    apr_socket_t *socket = ap_get_conn_socket(c);
+
+    return socket ? apr_os_sock_get(fd, socket) : APR_ENOSOCKET;
+}
+
+/* Waits until the client sends something or closes the connection. */
+static apr_status_t wait_for_client(wasm_io *io, apr_time_t end)
+{
+    struct pollfd pollfd;
+    apr_os_sock_t fd;
+    apr_status_t rv = get_os_socket(io->r->connection, &fd);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    pollfd.fd = fd;
+    pollfd.events = POLLIN;
+    for (;;) {
+        apr_interval_time_t left = end - apr_time_now();
+        int ready;
+
+        if (left <= 0) {
+            return APR_TIMEUP;
+        }
+        if (left > apr_time_from_msec(WASM_IO_SLICE_MS)) {
+            left = apr_time_from_msec(WASM_IO_SLICE_MS);
+        }
+        ready = poll(&pollfd, 1, (int)((left + 999) / 1000));
+        if (ready > 0) {
+            return APR_SUCCESS;
+        }
+        if (ready < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (is_over(io)) {
+            return APR_ECONNABORTED;
+        }
+    }
+}
+
+/* The socket's timeout begins anew with each byte, and a chunk's size or a
+ * trailer can have thousands, which the filters above collect in one call. So
+ * it is here, beneath them all, that a run's time ends for who waits. Filters
+ * that wait by themselves, as mod_reqtimeout does, come by for each byte. */
+static apr_status_t wait_for_body(ap_filter_t *f, apr_bucket_brigade *bb,
+                                  ap_input_mode_t mode, apr_read_type_e block,
+                                  apr_off_t readbytes)
+{
+    wasm_io *io = ((wasm_io_waiting *)f->ctx)->io;
+    apr_interval_time_t patience = -1;
+    apr_socket_t *socket;
+    apr_time_t now;
+    apr_time_t end;
+
+    if (!io || (mode != AP_MODE_READBYTES && mode != AP_MODE_GETLINE)
+        || (socket = ap_get_conn_socket(f->c)) == NULL) {
+        return ap_get_brigade(f->next, bb, mode, block, readbytes);
+    }
+    now = apr_time_now();
+    end = io->read_end;
+    apr_socket_timeout_get(socket, &patience);
+    if (patience >= 0 && now + patience < end) {
+        end = now + patience;
+    }
+    for (; now < io->read_end; now = apr_time_now()) {
+        apr_status_t rv = ap_get_brigade(f->next, bb, mode, APR_NONBLOCK_READ,
+                                         readbytes);
+
+        if (block != APR_BLOCK_READ
+            || (!APR_STATUS_IS_EAGAIN(rv)
+                && !(rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb)))) {
+            return rv;
+        }
+        rv = wait_for_client(io, end);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+    }
+    return APR_TIMEUP;
+}
+
+int wasm_io_pre_connection(conn_rec *c, void *csd)
+{
+    wasm_io_waiting *waiting;
+
+    if (c->master) {
+        return DECLINED;
+    }
+    waiting = apr_pcalloc(c->pool, sizeof(*waiting));
+    ap_set_module_config(c->conn_config, &wasm_module, waiting);
+    ap_add_input_filter_handle(wait_filter, waiting, NULL, c);
+    return OK;
+}
+
+void wasm_io_register(void)
+{
+    /* Nearest to the network, TLS above it. */
+    wait_filter = ap_register_input_filter("WASM_WAIT", wait_for_body, NULL,
+                                           AP_FTYPE_NETWORK - 1);
+}
+
+/* The same where the socket is shared with other requests, and not ours to
+ * wait for. */
+static apr_status_t get_shared_body(wasm_io *io)
+{
+    apr_time_t next = apr_time_now() + apr_time_from_msec(WASM_IO_SLICE_MS);
+
+    for (;;) {
+        apr_status_t rv = ap_get_brigade(io->r->input_filters, io->in,
+                                         AP_MODE_READBYTES, APR_NONBLOCK_READ,
+                                         WASM_IO_READ);
+
+        if (!APR_STATUS_IS_EAGAIN(rv)
+            && !(rv == APR_SUCCESS && APR_BRIGADE_EMPTY(io->in))) {
+            return rv;
+        }
+        if (apr_time_now() >= io->read_end) {
+            return APR_TIMEUP;
+        }
+        if (apr_time_now() >= next) {
+            if (is_over(io)) {
+                return APR_ECONNABORTED;
+            }
+            next = apr_time_now() + apr_time_from_msec(WASM_IO_SLICE_MS);
+        }
+        apr_sleep(apr_time_from_msec(WASM_IO_LOOK_MS));
+    }
+}
+
+/* Gets the next piece of the body, waiting no longer than until read_end. */
+static apr_status_t get_body(wasm_io *io)
+{
+    conn_rec *c = io->r->connection;
+    apr_interval_time_t left = io->read_end - apr_time_now();
     apr_interval_time_t usual;
     apr_socket_t *socket;
+    wasm_io_waiting *waiting;
     apr_status_t rv;
 
     if (c->master) {
-        /* The socket is shared with other requests, its timeout is not ours
-         * to change. */
-        apr_time_t deadline = apr_time_now() + timeout;
-
-        for (;;) {
-            rv = ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
-                                APR_NONBLOCK_READ, WASM_IO_READ);
-            if (!APR_STATUS_IS_EAGAIN(rv)
-                && !(rv == APR_SUCCESS && APR_BRIGADE_EMPTY(io->in))) {
-                return rv;
-            }
-            if (c->aborted) {
-                return APR_ECONNABORTED;
-            }
-            if (apr_time_now() >= deadline) {
-                return APR_TIMEUP;
-            }
-            apr_sleep(apr_time_from_msec(WASM_IO_LOOK_MS));
-        }
+        return get_shared_body(io);
     }
-
+    waiting = ap_get_module_config(c->conn_config, &wasm_module);
     socket = ap_get_conn_socket(c);
-    if (!socket || apr_socket_timeout_get(socket, &usual) != APR_SUCCESS
-        || (usual >= 0 && usual <= timeout)) {
-        return ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
+    if (!waiting || !socket
+        || apr_socket_timeout_get(socket, &usual) != APR_SUCCESS) {
+        return ap_get_brigade(io->r->input_filters, io->in, AP_MODE_READBYTES,
                               APR_BLOCK_READ, WASM_IO_READ);
     }
-    apr_socket_timeout_set(socket, timeout);
-    rv = ap_get_brigade(r->input_filters, io->in, AP_MODE_READBYTES,
+    if (left < apr_time_from_msec(1)) {
+        left = apr_time_from_msec(1);
+    }
+    waiting->io = io;
+    if (usual < 0 || usual > left) {
+        apr_socket_timeout_set(socket, left);
+    }
+    rv = ap_get_brigade(io->r->input_filters, io->in, AP_MODE_READBYTES,
                         APR_BLOCK_READ, WASM_IO_READ);
     apr_socket_timeout_set(socket, usual);
+    waiting->io = NULL;
     return rv;
 }
 
@@ -156,16 +282,16 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
 {
     wasm_io *io = baton;
     request_rec *r = io->r;
-    apr_time_t start = apr_time_now();
     apr_size_t taken = 0;
     apr_status_t rv = APR_SUCCESS;
 
     if (!io->body) {
         return 0;
     }
+    io->read_end = apr_time_now() + apr_time_from_msec((apr_time_t)timeout_ms);
     while (!taken && !io->in_eos && rv == APR_SUCCESS) {
         if (APR_BRIGADE_EMPTY(io->in)) {
-            rv = get_body(io, timeout_ms);
+            rv = get_body(io);
         }
         if (rv == APR_SUCCESS) {
             rv = take_body(io, buffer, length, &taken);
@@ -174,9 +300,11 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
     if (taken || io->in_eos) {
         return (int64_t)taken;
     }
-    if (APR_STATUS_IS_TIMEUP(rv)
-        && (apr_time_now() - start) / 1000 >= (apr_time_t)timeout_ms) {
+    if (apr_time_now() >= io->read_end) {
         return -2;
+    }
+    if (rv == APR_ECONNABORTED) {
+        return -1;
     }
     io->in_status = ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
     if (io->in_status == AP_FILTER_ERROR
@@ -373,7 +501,6 @@ static int io_flush(void *baton)
 /* @return 1 if the client has closed its side of the connection. */
 static int is_gone(conn_rec *c)
 {
-    apr_socket_t *socket;
     apr_os_sock_t fd;
     struct pollfd pollfd;
 
@@ -381,8 +508,7 @@ static int is_gone(conn_rec *c)
         return 1;
     }
     /* Behind a multiplexed connection c->aborted tells all. */
-    if (c->master || (socket = ap_get_conn_socket(c)) == NULL
-        || apr_os_sock_get(&fd, socket) != APR_SUCCESS) {
+    if (c->master || get_os_socket(c, &fd) != APR_SUCCESS) {
         return 0;
     }
     pollfd.fd = fd;
@@ -397,11 +523,24 @@ static int is_gone(conn_rec *c)
 
 /* A guest that takes its time: what it has said so far should not wait, once
  * it has waited from one tick to the next. A guest that had merely no
- * processor for a moment is not interrupted before its response is whole. */
-static int io_aborted(void *baton)
+ * processor for a moment is not interrupted before its response is whole.
+ *
+ * @return 0, or -1 if nobody takes it. */
+static int pass_what_waits(wasm_io *io)
 {
-    wasm_io *io = baton;
+    if (io->phase != WASM_IO_BODY || !(io->pending || io->unflushed)) {
+        return 0;
+    }
+    if (!io->waited) {
+        io->waited = 1;
+        return 0;
+    }
+    return pass_flush(io);
+}
 
+/* @return 1 if a run should end since nobody will see what comes of it. */
+static int is_over(wasm_io *io)
+{
     if (is_gone(io->r->connection)) {
         io->r->connection->aborted = 1;
         io->broken = 1;
@@ -411,13 +550,12 @@ static int io_aborted(void *baton)
         io->out_status = HTTP_SERVICE_UNAVAILABLE;
         return 1;
     }
-    if (io->phase == WASM_IO_BODY && (io->pending || io->unflushed)) {
-        if (io->waited) {
-            return pass_flush(io) != 0;
-        }
-        io->waited = 1;
-    }
-    return 0;
+    return pass_what_waits(io) != 0;
+}
+
+static int io_aborted(void *baton)
+{
+    return is_over(baton);
 }
 
 /* @return 1 if some of the request's body may not have been read. */

@@ -51,6 +51,7 @@ typedef struct wasm_io {
     apr_bucket_brigade *in;         /**< what was got and not yet read */
     int in_eos;
     int in_status;                  /**< HTTP status if that failed, or OK */
+    apr_time_t read_end;            /**< when whoever waits for it gives up */
 
     /* standard output */
     wasm_io_phase phase;
@@ -79,6 +80,17 @@ typedef struct wasm_io {
     apr_size_t error_bytes;         /**< logged so far */
     apr_size_t suppressed;          /**< bytes not logged any more */
 } wasm_io;
+
+/** What waits for a body on a connection: NULL, or the run's streams. */
+typedef struct wasm_io_waiting {
+    wasm_io *io;
+} wasm_io_waiting;
+
+/** Registers the filter through which runs wait for bodies. */
+void wasm_io_register(void);
+
+/** Hook: puts it into a connection. */
+int wasm_io_pre_connection(conn_rec *c, void *csd);
 
 /**
  * @param io    receives the streams' state.
