@@ -4,11 +4,13 @@ anything, and what their requests held is free again.
 
 The server has few places for guests, so that one that stays taken shows."""
 
+import http.client
 import os
 import re
 import socket
 import struct
 import subprocess
+import time
 import zlib
 
 import pytest
@@ -41,6 +43,7 @@ def env(make_env, mpm, paths):
     conf.add_wasm("/echo", f"{paths.test_guests}/echo.wasm", "WasmTimeout 3")
     conf.add_wasm("/endless", f"{hostile}/endless_answer.wasm", "WasmTimeout 120")
     conf.add_wasm("/short", f"{hostile}/endless_answer.wasm", "WasmTimeout 1", "WasmOutputLimit none")
+    conf.add_wasm("/slow", f"{paths.test_guests}/slow.wasm")
     conf.add_wasm("/env", f"{paths.test_guests}/env.wasm")
     conf.add_wasm("/unreachable", f"{hostile}/unreachable.wasm")
     conf.add_wasm("/mute", f"{hostile}/exit_1.wasm")
@@ -229,6 +232,66 @@ class TestGoneAway:
             for _ in range(ATTACKERS):
                 connect(env, post("/endless?read", header) + some).close()
             wait_for(lambda: outcomes(env, "/endless")[start:] == ["aborted"] * ATTACKERS * done)
+
+
+    @pytest.mark.parametrize("request_line", [
+        "/endless/silent?compute HTTP/1.1", "/endless/silent?sleep HTTP/1.1", "/endless?sleep HTTP/1.1"])
+    def test_110_23_closed_at_once(self, env, request_line):
+        """Right behind its request, with a proper end of what it sends: only
+        an answer tells whether it still listens."""
+        start = len(outcomes(env, "/endless"))
+        for done in range(1, ROUNDS + 1):
+            for _ in range(ATTACKERS):
+                connection = connect(env, f"GET {request_line}\r\nHost: a\r\n\r\n".encode())
+                if "silent" not in request_line:
+                    read_until(connection, b"begun\n\r\n")
+                connection.close()
+            wait_for(lambda: outcomes(env, "/endless")[start:] == ["aborted"] * ATTACKERS * done)
+
+    @pytest.mark.parametrize("doing", ["compute", "sleep"])
+    def test_110_24_closed_later(self, env, doing):
+        """A client of HTTP/1.0 cannot be asked whether it is there. One that
+        closes its side after a while has left."""
+        start = len(outcomes(env, "/endless"))
+        connections = [connect(env, f"GET /endless/silent?{doing} HTTP/1.0\r\n\r\n".encode())
+                       for _ in range(ATTACKERS)]
+        time.sleep(1)
+        for connection in connections:
+            connection.close()
+        wait_for(lambda: outcomes(env, "/endless")[start:] == ["aborted"] * ATTACKERS)
+
+
+class TestHalfClosed:
+    """A client may close its sending side behind its request, and gets its
+    answer, however long that takes."""
+
+    @pytest.mark.parametrize("query", ["sleep", "compute", "silent%20sleep", "silent%20compute"])
+    @pytest.mark.parametrize("version", ["1.0", "1.1"])
+    def test_110_25_gets_its_answer(self, env, version, query):
+        start = len(outcomes(env, "/slow"))
+        request = f"GET /slow?{query} HTTP/{version}\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
+        connections = [connect(env, request) for _ in range(ATTACKERS)]
+        for connection in connections:
+            connection.shutdown(socket.SHUT_WR)
+        for connection in connections:
+            response = http.client.HTTPResponse(connection)
+            response.begin()
+            assert response.status == 200
+            assert response.read() == (b"ended\n" if "silent" in query else b"begun\nended\n")
+            assert connection.recv(1) == b""
+            connection.close()
+        wait_for(lambda: outcomes(env, "/slow")[start:] == ["exited"] * ATTACKERS)
+
+    @pytest.mark.parametrize("version", ["1.0", "1.1"])
+    def test_110_26_after_a_body(self, env, version):
+        request = f"POST /slow/body?silent HTTP/{version}\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"
+        connection = connect(env, request.encode())
+        for _ in range(10):
+            connection.sendall(b"x" * 20000)
+            time.sleep(0.05)
+        connection.shutdown(socket.SHUT_WR)
+        got = read_all(connection)
+        assert b"HTTP/1.1 200 OK" in got and b"ended\n" in got, got
 
 
 class TestRubbish:

@@ -298,6 +298,7 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
         }
     }
     if (taken || io->in_eos) {
+        io->looked = 0;
         return (int64_t)taken;
     }
     if (apr_time_now() >= io->read_end) {
@@ -323,10 +324,10 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
 /* A client that does not read keeps the guest no longer than its time; the
  * server's own patience begins anew with each byte that it takes. Where the
  * connection is shared, mod_http2's timeouts count. */
-static apr_status_t pass_in_time(wasm_io *io)
+static apr_status_t pass_in_time(wasm_io *io, ap_filter_t *filters,
+                                 apr_bucket_brigade *bb)
 {
-    request_rec *r = io->r;
-    conn_rec *c = r->connection;
+    conn_rec *c = io->r->connection;
     apr_socket_t *socket = io->deadline && !c->master ? ap_get_conn_socket(c)
                                                       : NULL;
     apr_interval_time_t usual;
@@ -334,17 +335,17 @@ static apr_status_t pass_in_time(wasm_io *io)
     apr_status_t rv;
 
     if (!socket || apr_socket_timeout_get(socket, &usual) != APR_SUCCESS) {
-        return ap_pass_brigade(r->output_filters, io->out);
+        return ap_pass_brigade(filters, bb);
     }
     left = io->deadline - apr_time_now();
     if (left < apr_time_from_msec(1)) {
         left = apr_time_from_msec(1);
     }
     if (usual >= 0 && usual <= left) {
-        return ap_pass_brigade(r->output_filters, io->out);
+        return ap_pass_brigade(filters, bb);
     }
     apr_socket_timeout_set(socket, left);
-    rv = ap_pass_brigade(r->output_filters, io->out);
+    rv = ap_pass_brigade(filters, bb);
     apr_socket_timeout_set(socket, usual);
     return rv;
 }
@@ -357,7 +358,7 @@ static int pass_output(wasm_io *io)
     io->sent = 1;
     io->unflushed = 1;
     io->waited = 0;
-    rv = pass_in_time(io);
+    rv = pass_in_time(io, io->r->output_filters, io->out);
     apr_brigade_cleanup(io->out);
     io->pending = 0;
     if (rv != APR_SUCCESS || io->r->connection->aborted) {
@@ -498,11 +499,47 @@ static int io_flush(void *baton)
     return 0;
 }
 
-/* @return 1 if the client has closed its side of the connection. */
-static int is_gone(conn_rec *c)
+/* Sends something that says nothing, which a client that is gone answers with a
+ * reset of the connection: before the response an interim one, which any client
+ * of HTTP/1.1 has to expect (RFC 9110, section 15.2); between two chunks of it a
+ * leading zero of the next one's size (RFC 9112, section 7.1).
+ *
+ * @return 0 if there is no such thing. */
+static int knock(wasm_io *io)
 {
-    apr_os_sock_t fd;
+    static const char interim[] = AP_SERVER_PROTOCOL " 100 Continue" CRLF CRLF;
+    request_rec *r = io->r;
+    conn_rec *c = r->connection;
+    apr_bucket_brigade *bb;
+
+    if (r->main || r->assbackwards || r->header_only
+        || r->proto_num < HTTP_VERSION(1, 1) || (io->sent && !r->chunked)) {
+        return 0;
+    }
+    bb = apr_brigade_create(r->pool, c->bucket_alloc);
+    APR_BRIGADE_INSERT_TAIL(bb, io->sent
+                            ? apr_bucket_immortal_create("0", 1,
+                                                         c->bucket_alloc)
+                            : apr_bucket_immortal_create(interim,
+                                                         sizeof(interim) - 1,
+                                                         c->bucket_alloc));
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_flush_create(c->bucket_alloc));
+    pass_in_time(io, c->output_filters, bb);
+    apr_brigade_destroy(bb);
+    return 1;
+}
+
+/* A client that has closed its sending side may be gone, or have said all that
+ * it has to say. It is asked; where that cannot be, it counts as the latter if
+ * it closed right behind its request.
+ *
+ * @return 1 if the client is gone. */
+static int is_gone(wasm_io *io)
+{
+    conn_rec *c = io->r->connection;
     struct pollfd pollfd;
+    apr_os_sock_t fd;
+    int first = !io->looked;
 
     if (c->aborted) {
         return 1;
@@ -511,6 +548,7 @@ static int is_gone(conn_rec *c)
     if (c->master || get_os_socket(c, &fd) != APR_SUCCESS) {
         return 0;
     }
+    io->looked = 1;
     pollfd.fd = fd;
 #ifdef POLLRDHUP
     pollfd.events = POLLRDHUP;
@@ -518,7 +556,17 @@ static int is_gone(conn_rec *c)
     pollfd.events = 0;
 #endif
     pollfd.revents = 0;
-    return poll(&pollfd, 1, 0) == 1 && pollfd.revents != 0;
+    if (poll(&pollfd, 1, 0) != 1) {
+        return 0;
+    }
+    if (pollfd.revents & (POLLERR | POLLHUP | POLLNVAL)) {
+        return 1;
+    }
+    if (io->half_closed) {
+        return 0;
+    }
+    io->half_closed = 1;
+    return !knock(io) && !first;
 }
 
 /* A guest that takes its time: what it has said so far should not wait, once
@@ -541,7 +589,7 @@ static int pass_what_waits(wasm_io *io)
 /* @return 1 if a run should end since nobody will see what comes of it. */
 static int is_over(wasm_io *io)
 {
-    if (is_gone(io->r->connection)) {
+    if (is_gone(io)) {
         io->r->connection->aborted = 1;
         io->broken = 1;
         return 1;

@@ -72,6 +72,10 @@ typedef struct wasm_io {
     apr_off_t promised;             /**< Content-Length of the guest, or -1 */
     apr_off_t written;              /**< of the body */
     int broken;                     /**< the filters do not take any more */
+    int looked;                     /**< whether the client is there was looked
+                                         at since its last byte */
+    int half_closed;                /**< it has closed its side, and may still
+                                         be there */
     apr_time_t deadline;            /**< when the guest is over; 0: it is */
 
     /* standard error */
