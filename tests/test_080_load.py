@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many requests at once: none fails, and the log stays silent."""
 
+import http.client
 import re
+import threading
 
 import pytest
 from pyhttpd.conf import HttpdConf
@@ -22,6 +24,7 @@ def server_options():
 @pytest.fixture(scope="module")
 def configure():
     def add(conf, paths):
+        conf.add_wasm("/slow", f"{paths.test_guests}/slow.wasm")
         conf.add_wasm("/hello", f"{paths.guests}/hello.wasm")
         conf.add([f'Alias "/php" "{paths.site}/php"', f'<Directory "{paths.site}/php">',
                   "    Require all granted", "    AddHandler wasm-handler .php",
@@ -52,3 +55,21 @@ def test_080_01_ab(env, path, length, options):
             # What a server says when it has started comes a moment after it answers.
             and not re.search("AH00094|resuming normal operations", line)]
     assert loud == []
+
+
+def test_080_02_length_of_a_short_response(env):
+    """A response is not cut into chunks because its guest waits for a processor."""
+    lengths = []
+
+    def ask():
+        connection = http.client.HTTPConnection("127.0.0.1", env.http_port, timeout=120)
+        connection.request("GET", "/slow?busy")
+        response = connection.getresponse()
+        lengths.append((response.getheader("Content-Length"), response.read()))
+
+    threads = [threading.Thread(target=ask) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lengths == [("5", b"busy\n")] * 60

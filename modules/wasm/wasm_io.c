@@ -25,6 +25,7 @@
 #include "util_filter.h"
 
 #include <poll.h>
+#include <time.h>
 
 #include "wasm_cgi.h"
 #include "wasm_child.h"
@@ -55,7 +56,11 @@ APLOG_USE_MODULE(wasm);
 /* How often whoever waits for a body asks whether to go on. */
 #define WASM_IO_SLICE_MS 100
 
-static int is_over(wasm_io *io);
+/* Processor time that a guest takes after its last words before these are sent
+ * on their own. */
+#define WASM_IO_BUSY apr_time_from_msec(50)
+
+static int is_over(wasm_io *io, int is_waiting);
 
 void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
                   apr_size_t header_limit, apr_interval_time_t longest)
@@ -113,7 +118,7 @@ static apr_status_t wait_for_client(wasm_io *io, apr_time_t end)
         if (ready < 0 && errno != EINTR) {
             return errno;
         }
-        if (is_over(io)) {
+        if (is_over(io, 1)) {
             return APR_ECONNABORTED;
         }
     }
@@ -199,7 +204,7 @@ static apr_status_t get_shared_body(wasm_io *io)
             return APR_TIMEUP;
         }
         if (apr_time_now() >= next) {
-            if (is_over(io)) {
+            if (is_over(io, 1)) {
                 return APR_ECONNABORTED;
             }
             next = apr_time_now() + apr_time_from_msec(WASM_IO_SLICE_MS);
@@ -569,25 +574,40 @@ static int is_gone(wasm_io *io)
     return !knock(io) && !first;
 }
 
-/* A guest that takes its time: what it has said so far should not wait, once
- * it has waited from one tick to the next. A guest that had merely no
- * processor for a moment is not interrupted before its response is whole.
+/* @return processor time of this thread; wall time where that is not known. */
+static apr_time_t processor_time(void)
+{
+#ifdef CLOCK_THREAD_CPUTIME_ID
+    struct timespec time;
+
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) == 0) {
+        return apr_time_from_sec((apr_time_t)time.tv_sec) + time.tv_nsec / 1000;
+    }
+#endif
+    return apr_time_now();
+}
+
+/* What a guest has said so far should not wait while it takes its time. One
+ * that had merely no processor is not interrupted before its response is whole:
+ * it would go without its length.
  *
  * @return 0, or -1 if nobody takes it. */
-static int pass_what_waits(wasm_io *io)
+static int pass_what_waits(wasm_io *io, int is_waiting)
 {
     if (io->phase != WASM_IO_BODY || !(io->pending || io->unflushed)) {
         return 0;
     }
     if (!io->waited) {
         io->waited = 1;
+        io->waited_from = processor_time();
         return 0;
     }
-    return pass_flush(io);
+    return is_waiting || processor_time() - io->waited_from >= WASM_IO_BUSY
+           ? pass_flush(io) : 0;
 }
 
 /* @return 1 if a run should end since nobody will see what comes of it. */
-static int is_over(wasm_io *io)
+static int is_over(wasm_io *io, int is_waiting)
 {
     if (is_gone(io)) {
         io->r->connection->aborted = 1;
@@ -598,12 +618,12 @@ static int is_over(wasm_io *io)
         io->out_status = HTTP_SERVICE_UNAVAILABLE;
         return 1;
     }
-    return pass_what_waits(io) != 0;
+    return pass_what_waits(io, is_waiting) != 0;
 }
 
 static int io_aborted(void *baton)
 {
-    return is_over(baton);
+    return is_over(baton, 0);
 }
 
 /* @return 1 if some of the request's body may not have been read. */

@@ -69,6 +69,7 @@ typedef struct wasm_io {
     int sent;                       /**< the filters have got something */
     int unflushed;                  /**< and may still keep it */
     int waited;                     /**< what is there has seen a tick pass */
+    apr_time_t waited_from;         /**< processor time then */
     apr_off_t promised;             /**< Content-Length of the guest, or -1 */
     apr_off_t written;              /**< of the body */
     int broken;                     /**< the filters do not take any more */
