@@ -169,11 +169,12 @@ class TestSlow:
         connection.close()
         wait_for(lambda: outcomes(env, "/short")[before:] == ["timed-out"])
 
-    def test_110_03_reader_that_stops(self, env):
+    @pytest.mark.parametrize("how", ["write", "flush"])
+    def test_110_03_reader_that_stops(self, env, how):
         """The guest cannot write on: it ends when its time is up, not when
         the server gives up the connection."""
         start = len(outcomes(env, "/short"))
-        connections = [connect(env, b"GET /short?write HTTP/1.1\r\nHost: a\r\n\r\n")
+        connections = [connect(env, f"GET /short?{how} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
                        for _ in range(ATTACKERS)]
         # The server would wait for a minute; with what it has buffered by then
         # it still may, and writes its access log only after that.

@@ -88,9 +88,7 @@ class RunHost final : public wasi::Host {
     // In pieces, so that the time is looked at however slowly they are taken.
     for (std::span<const uint8_t> rest = bytes; !rest.empty();) {
       const auto piece = rest.first(std::min(rest.size(), kWritePiece));
-      if (streams_.write(baton_, piece.data(), piece.size()) != 0) {
-        return {.stop = now_ns(CLOCK_MONOTONIC) < deadline_ns_ ? Stop::kAborted : time_is_up()};
-      }
+      if (streams_.write(baton_, piece.data(), piece.size()) != 0) return {.stop = given_up()};
       output_bytes_ += piece.size();
       rest = rest.subspan(piece.size());
       if (const Stop stop = check(); stop != Stop::kNone) {
@@ -106,7 +104,7 @@ class RunHost final : public wasi::Host {
   }
 
   wasi::StreamResult flush_stdout() override {
-    return {.stop = streams_.flush(baton_) == 0 ? Stop::kNone : Stop::kAborted};
+    return {.stop = streams_.flush(baton_) == 0 ? Stop::kNone : given_up()};
   }
 
   wasi::StreamInfo stream_info(int fd) const override { return {streams_.descriptors[fd]}; }
@@ -121,7 +119,7 @@ class RunHost final : public wasi::Host {
     }
     if (now >= next_aborted_ns_) {
       next_aborted_ns_ = now + kAbortedPeriod;
-      if (streams_.aborted(baton_) != 0) return Stop::kAborted;
+      if (streams_.aborted(baton_) != 0) return given_up();
     }
     return Stop::kNone;
   }
@@ -136,6 +134,12 @@ class RunHost final : public wasi::Host {
   Stop time_is_up() {
     cpu_used_up_ = false;
     return Stop::kTimedOut;
+  }
+
+  /// The caller takes no more: nobody wants it, or it has waited for the client
+  /// to take it until the time was up.
+  Stop given_up() {
+    return now_ns(CLOCK_MONOTONIC) < deadline_ns_ ? Stop::kAborted : time_is_up();
   }
 
   const wasmrt_streams& streams_;
@@ -457,6 +461,12 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
     explain(result, WASMRT_TRAPPED,
             "stack overflow: more than the limit of " + std::to_string(engine.stack_bytes >> 10) +
                 " KiB");
+  } else if (end.text().find("GC heap out of memory") != std::string::npos) {
+    // The engine's words for a heap of objects that may not grow any more.
+    result.limits_reached |= WASMRT_LIMIT_MEMORY;
+    explain(result, WASMRT_OUT_OF_MEMORY,
+            "the GC heap has no more room within its limit of " +
+                bytes_text(data_.limits.memory_bytes));
   } else if (guest.has_memory && near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
     result.limits_reached |= WASMRT_LIMIT_MEMORY;
     explain(result, WASMRT_OUT_OF_MEMORY,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Begins an answer, then goes on in the way that the query names: "compute",
-// "sleep", "write", or "read" the request's body for ever.
+// "sleep", "write", "flush" after each write, or "read" the request's body for ever.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +25,11 @@ int main(void) {
     for (;;) nanosleep(&hour, NULL);
   } else if (strcmp(query, "write") == 0) {
     for (;;) write(1, block, sizeof block);
+  } else if (strcmp(query, "flush") == 0) {
+    for (;;) {
+      write(1, block, 4096);
+      fsync(1);
+    }
   } else if (strcmp(query, "read") == 0) {
     while (read(0, block, sizeof block) > 0) continue;
   }
