@@ -62,8 +62,33 @@ ZOO = [
     guest("exit_1", 502, "exited with status 1 "),
     guest("exit_early", 200, body=b"x" * 1_000_000, says=b"not interested\n"),
     guest("read_past", 200, body=b"x" * 1_000_000, says=b"1000000 bytes, 0 past the end\n"),
+    guest("absurd_calls", 200, says=b"surprises: 0,"),
+    guest("stderr_blocks", 504, "more bytes to standard error", "ran out of time.*WasmTimeout",
+          directives=["WasmTimeout 1"]),
+    guest("start_loop", 504, "ran out of time.*WasmTimeout", directives=["WasmTimeout 1"]),
+    guest("start_trap", 500, "a fault: unreachable.*its stack: begin"),
+    guest("calls_at_the_end", 200, "a fault: stack overflow.*WasmStackLimit", cut_off=True),
+    guest("gc_heap", 500, "ran out of memory: .*GC heap.*WasmMemoryLimit", directives=["WasmMemoryLimit 64M"]),
     guest("huge_directory", 200, says=b"%d entries" % (ENTRIES + 2)),
 ]
+
+
+def section(number, *items):
+    content = bytes([len(items)]) + b"".join(items)
+    return bytes([number, len(content)]) + content
+
+
+# No assembler in the distribution knows its instructions: puts arrays of a megabyte,
+# which are not of linear memory, into a table until there is no room for another.
+GC_HEAP = b"\0asm\1\0\0\0" + b"".join([
+    section(1, b"\x5e\x78\x01", b"\x60\0\0"),         # (array (mut i8)), (func)
+    section(3, b"\1"),
+    section(4, b"\x63\0\1\xa0\x8d\6\xa0\x8d\6"),       # (table 100000 100000 (ref null 0))
+    section(5, b"\0\1"),
+    section(7, b"\6_start\0\0", b"\6memory\2\0"),
+    section(10, b"\x1b\1\1\x7f"                        # (local i32)
+                b"\3\x40\x20\0\x41\xc0\x84\x3d\xfb\7\0\x26\0"  # loop, table.set, array.new_default
+                b"\x20\0\x41\1\x6a\x21\0\x0c\0\x0b\x0b")])
 
 
 @pytest.fixture(scope="session")
@@ -102,8 +127,13 @@ def env(make_env, mpm, paths, huge_directory):
     # Room for the server's own spare threads, so that it has nothing to say of them.
     conf.add("MinSpareThreads 1" if mpm != "prefork" else "MinSpareServers 1")
     conf.add_wasm("/good", f"{paths.guests}/hello.wasm")
+    made = os.path.join(server.server_dir, "hostile")
+    os.mkdir(made)
+    with open(os.path.join(made, "gc_heap.wasm"), "wb") as out:
+        out.write(GC_HEAP)
     for each in ZOO:
-        conf.add_wasm(f"/{each.name}", f"{paths.test_guests}/hostile/{each.name}.wasm",
+        folder = made if each.name == "gc_heap" else f"{paths.test_guests}/hostile"
+        conf.add_wasm(f"/{each.name}", f"{folder}/{each.name}.wasm",
                       f'WasmMapDir /data "{data}"', f'WasmMapDir /huge "{huge_directory}" ro',
                       *each.directives)
     conf.install()

@@ -24,7 +24,7 @@ namespace {
 constexpr uint32_t kMaxVectors = 1024;
 
 /// Bytes that one call moves, so that no call takes long: of regular files,
-/// and of everything whose speed is not known (devices, FIFOs).
+/// and of everything whose speed is not known (devices, FIFOs, the error log).
 constexpr uint64_t kMaxFileBytes = uint64_t{64} << 20;
 constexpr uint64_t kMaxOtherBytes = uint64_t{1} << 20;
 /// What Linux moves at most; fits into the guest's size.
@@ -110,7 +110,7 @@ Errno move_bytes(Context& context, const Descriptor& file, short events, Move mo
 }
 
 uint64_t limit_of(const Descriptor& descriptor) {
-  if (descriptor.is_stream()) return kMaxStreamBytes;
+  if (descriptor.is_stream()) return descriptor.stream == 2 ? kMaxOtherBytes : kMaxStreamBytes;
   return descriptor.type == FileType::kRegularFile ? kMaxFileBytes : kMaxOtherBytes;
 }
 
