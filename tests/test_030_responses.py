@@ -17,6 +17,10 @@ def configure():
     def add(conf, paths):
         conf.add_wasm("/raw", f"{paths.test_guests}/raw.wasm")
         conf.add_wasm("/target", f"{paths.test_guests}/env.wasm")
+        conf.add_wasm("/loop", f"{paths.test_guests}/answer.wasm", "WasmArg 'Location: /loop%0a%0a'")
+        conf.add_wasm("/away", f"{paths.test_guests}/answer.wasm", "WasmArg 'Location: /target%0a%0a'")
+        conf.add_wasm("/away/absolute", f"{paths.test_guests}/answer.wasm", "WasmArg 'Location: http://a/%0a%0a'")
+        conf.add_wasm("/away/error", f"{paths.test_guests}/answer.wasm", "WasmArg 'no header'")
     return add
 
 
@@ -60,6 +64,16 @@ class TestWellFormed:
         r = raw("Status: 204 No Content\n\nnot to be sent")
         assert (r.response["status"], r.outraw) == (204, b"")
 
+    def test_030_08_length_of_nothing(self, env):
+        """No status without a body gets the length of one: the next answer would be taken for it."""
+        for status in ("204 No Content", "304 Not Modified"):
+            text = quote(f"Status: {status}\nContent-Length: 10\n\n0123456789", safe="")
+            got = env.raw_request((f"GET /raw?{text} HTTP/1.1\r\nHost: a\r\n\r\n"
+                                   "GET /target?next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").encode())
+            first, rest = got.split(b"\r\n\r\n", 1)
+            assert first.startswith(f"HTTP/1.1 {status[:3]}".encode()), got
+            assert rest.startswith(b"HTTP/1.1 200 OK\r\n") and b"QUERY_STRING=next" in rest, got
+
     def test_030_06_content_length(self, raw):
         r = raw("Content-Type: text/plain\nContent-Length: 4\n\nbody")
         assert (r.response["header"]["content-length"], r.outraw) == ("4", b"body")
@@ -96,6 +110,27 @@ class TestRedirects:
         assert b"env CONTENT_LENGTH" not in r.outraw
 
 
+    def test_030_24_loop(self, env, raw):
+        """A guest that sends each request back to itself."""
+        r = env.curl_get(env.mkurl("/raw?" + quote("Location: /raw?", safe="")))   # to an answer without headers
+        assert r.response["status"] == 502
+        r = env.curl_get(env.mkurl("/loop"))
+        assert r.response["status"] == 500
+        env.httpd_error_log.scan_recent("AH00124")   # LimitInternalRecursion
+        env.httpd_error_log.ignore_recent(["AH00124", "without a complete header block"])
+        assert raw("Content-Type: text/plain\n\nfine").outraw == b"fine"
+
+    def test_030_25_body_left_unread(self, env):
+        """What the first guest has not read is not another request's, nor the second guest's."""
+        hidden = b"GET /target?smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+        for path in ("/away", "/away/absolute", "/away/error"):
+            got = env.raw_request(f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(hidden)}\r\n\r\n"
+                                  .encode() + hidden)
+            assert got.count(b"HTTP/1.1 ") == 1, got
+            assert b"smuggled" not in got
+        env.httpd_error_log.ignore_recent(["without a complete header block"])
+
+
 class TestConditional:
 
     HEADERS = ('ETag: "v1"\nLast-Modified: Tue, 01 Jan 2030 00:00:00 GMT\n'
@@ -123,7 +158,8 @@ class TestNotTheGuestsToSend:
 
     @pytest.mark.parametrize("header", [
         "Transfer-Encoding: chunked", "Connection: keep-alive, X-Secret", "Keep-Alive: timeout=1000",
-        "Upgrade: websocket", "Trailer: X-Later"])
+        "Upgrade: websocket", "Trailer: X-Later", "TE: trailers", "Proxy-Connection: keep-alive",
+        'Proxy-Authenticate: Basic realm="x"', 'Proxy-Authentication-Info: nextnonce="x"'])
     def test_030_40_hop_by_hop(self, env, raw, header):
         r = raw(f"Content-Type: text/plain\n{header}\n\n5\r\nhello\r\n0\r\n\r\n")
         assert r.response["status"] == 200
@@ -146,7 +182,15 @@ class TestMalformed:
     @pytest.mark.parametrize("text", [
         b"no colon\n\nsecret", b": no name\n\nsecret", b"Bad Name: x\n\nsecret", b"X: a\0b\n\nsecret",
         b"X: a\rSet-Cookie: injected=1\n\nsecret", b"Status: 1000\n\nsecret", b"Status: abc\n\nsecret",
-        b"Content-Length: -1\n\nsecret",
+        b"Status: 100 Continue\n\nsecret", b"Status: 101 Switching Protocols\nUpgrade: x\n\nsecret",
+        b"Status: 199\n\nsecret", b"Status: 999\n\nsecret", b"Status: 600\n\nsecret", b"Status: -1\n\nsecret",
+        b"Status: 0\n\nsecret", b"Status: 200OK\n\nsecret", b"Status:\n\nsecret", b"Status: 2e2\n\nsecret",
+        b"Name : x\n\nsecret", b" Name: x\n\nsecret", b"\tName: x\n\nsecret", b"Na\0me: x\n\nsecret",
+        b"Na\xe9me: x\n\nsecret", b"X: a\x7fb\n\nsecret", b"HTTP/1.1 200 OK\nX: y\n\nsecret",
+        b"Location: /target\0\n\nsecret", b"X: a\n\tfolded\n\nsecret",
+        b"Content-Length: -1\n\nsecret", b"Content-Length: 5, 5\n\nsecret", b"Content-Length: +5\n\nsecret",
+        b"Content-Length: 0x5\n\nsecret", b"Content-Length: 99999999999999999999\n\nsecret",
+        b"Content-Length:\n\nsecret",
         b"X: a\n folded\n\nsecret", b"X: \x01\n\nsecret",
     ])
     def test_030_51_malformed(self, env, raw, text):
