@@ -14,6 +14,7 @@ def configure():
         conf.add_wasm("/busy", fault, "WasmCPULimit 0.3")
         conf.add_wasm("/small", fault, "WasmMemoryLimit 4M")
         conf.add_wasm("/brief", fault, "WasmOutputLimit 100K")
+        conf.add_wasm("/tiny", f"{guests}/raw.wasm", "WasmOutputLimit 100")
         conf.add_wasm("/gate", f"{guests}/gate.wasm", "WasmTimeout 0.5")
         conf.add_wasm("/stderr", f"{guests}/stderr.wasm")
         conf.add_wasm("/raw", f"{guests}/raw.wasm")
@@ -97,6 +98,12 @@ class TestLimits:
         assert sorted(env.child_pids()) == before
         env.httpd_error_log.scan_recent("AH10940.*WasmOutputLimit")
         env.httpd_error_log.ignore_recent(["AH10940"])
+
+
+    def test_040_25_output_of_which_nothing_was_sent(self, env):
+        r = env.curl_get(env.mkurl("/tiny?Content-Type:%20text/plain%0a%0a" + 50 * "x"))
+        assert (r.response["status"], r.outraw) == (200, b"x" * 50)
+        expect(env, "/tiny?Content-Type:%20text/plain%0a%0a" + 100 * "x", 502, "AH10940", "WasmOutputLimit")
 
 
 class TestExitAndStderr:

@@ -20,7 +20,8 @@ MPMS = ["event", "worker", "prefork"]
 
 HOSTILE = {"unreachable": 500, "out_of_bounds": 500, "stack_overflow": 500, "bad_calls": 500, "table_grow": 500,
            "memory_grow": 500, "endless_loop": 504, "sleep_forever": 504, "many_opens": 500, "exit_1": 502,
-           "header_flood": 502, "split_response": 502, "stderr_rubbish": 502, "output_flood": 200}
+           "header_flood": 502, "split_response": 502, "stderr_rubbish": 502, "output_flood": 200,
+           "absurd_calls": 200, "start_trap": 500, "calls_at_the_end": 200}
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +85,14 @@ class Mixture:
                               (f"GET /endless?compute {head}\r\n", True),
                               (f"GET /endless?write {head}\r\n", True),
                               (f"GET /endless/silent?sleep {head}\r\n", False),
+                              (f"GET /endless/silent?compute {head}\r\n", "half"),
                               (f"GET /good {head}X: {'x' * 65536}\r\n\r\n", True),
                               (f"GET /good {head}\r\n" * 20, False)]:
             try:
                 with socket.create_connection(("127.0.0.1", self.env.http_port), timeout=60) as connection:
                     connection.sendall(request.encode())
+                    if wait == "half":
+                        connection.shutdown(socket.SHUT_WR)
                     if wait:
                         connection.recv(100)
             except ConnectionError:
