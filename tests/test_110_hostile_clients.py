@@ -283,6 +283,20 @@ class TestHalfClosed:
             connection.close()
         wait_for(lambda: outcomes(env, "/slow")[start:] == ["exited"] * ATTACKERS)
 
+    @pytest.mark.parametrize("query", ["/endless/silent?compute", "/endless?sleep"])
+    def test_110_27_goes_later(self, env, query):
+        """It was there when it was asked first."""
+        start = len(outcomes(env, "/endless"))
+        connections = [connect(env, f"GET {query} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                       for _ in range(ATTACKERS)]
+        for connection in connections:
+            connection.shutdown(socket.SHUT_WR)
+        for connection in connections:
+            read_until(connection, b"100 Continue" if "silent" in query else b"begun\n\r\n0")
+            time.sleep(0.1)
+            connection.close()
+        wait_for(lambda: outcomes(env, "/endless")[start:] == ["aborted"] * ATTACKERS)
+
     @pytest.mark.parametrize("version", ["1.0", "1.1"])
     def test_110_26_after_a_body(self, env, version):
         request = f"POST /slow/body?silent HTTP/{version}\r\nHost: a\r\nContent-Length: 200000\r\n\r\n"

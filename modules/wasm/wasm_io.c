@@ -56,6 +56,12 @@ APLOG_USE_MODULE(wasm);
 /* How often whoever waits for a body asks whether to go on. */
 #define WASM_IO_SLICE_MS 100
 
+/* When a client that may be gone is asked again, which takes twice as long each
+ * time; and how often, so that a chunk's size has no more digits than clients
+ * take, which is 16. */
+#define WASM_IO_KNOCK_MS   500
+#define WASM_IO_MAX_KNOCKS 8
+
 /* Processor time that a guest takes after its last words before these are sent
  * on their own. */
 #define WASM_IO_BUSY apr_time_from_msec(50)
@@ -537,8 +543,8 @@ static int knock(wasm_io *io)
 }
 
 /* A client that has closed its sending side may be gone, or have said all that
- * it has to say. It is asked; where that cannot be, it counts as the latter if
- * it closed right behind its request.
+ * it has to say, and go later. It is asked now and then; where that cannot be,
+ * it counts as the latter if it closed right behind its request.
  *
  * @return 1 if the client is gone. */
 static int is_gone(wasm_io *io)
@@ -569,11 +575,18 @@ static int is_gone(wasm_io *io)
     if (pollfd.revents & (POLLERR | POLLHUP | POLLNVAL)) {
         return 1;
     }
-    if (io->half_closed) {
+    if (io->half_closed && (io->knocks == WASM_IO_MAX_KNOCKS
+                            || apr_time_now() < io->next_knock)) {
         return 0;
     }
+    io->next_knock = apr_time_now()
+                     + apr_time_from_msec((apr_time_t)WASM_IO_KNOCK_MS
+                                          << io->knocks++);
+    if (!knock(io) && !io->half_closed && !first) {
+        return 1;
+    }
     io->half_closed = 1;
-    return !knock(io) && !first;
+    return 0;
 }
 
 /* @return processor time of this thread; wall time where that is not known. */

@@ -77,6 +77,8 @@ typedef struct wasm_io {
                                          at since its last byte */
     int half_closed;                /**< it has closed its side, and may still
                                          be there */
+    int knocks;                     /**< how often it was asked whether it is */
+    apr_time_t next_knock;          /**< and when to ask again */
     apr_time_t deadline;            /**< when the guest is over; 0: it is */
 
     /* standard error */
