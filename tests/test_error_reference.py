@@ -42,3 +42,28 @@ def test_each_row_is_whole():
     for number, rest in rows:
         cells = [cell.strip() for cell in rest.split(" | ")]
         assert len(cells) == 3 and all(cells), f"AH{number}: level, meaning and advice are needed"
+
+
+# What the levels of the server are in docs/errors.md.
+LEVELS = {"EMERG": "emergency", "CRIT": "critical", "ERR": "error", "WARNING": "warning", "INFO": "info",
+          "DEBUG": "debug"}
+# At levels that are not written beside their numbers.
+ELSEWHERE = {"10910": "any", "10936": "debug, info"}
+
+
+def logged_levels():
+    """The levels between the beginning of a call, or of a table's row, and the number."""
+    levels = {}
+    for path in glob.glob(os.path.join(ROOT, "modules/wasm/*.c")):
+        with open(path, encoding="utf-8") as file:
+            source = file.read()
+        for found in re.finditer(r"APLOGNO\((\d+)\)", source):
+            call = re.split(r"ap_log_\w+\(|\{ ", source[:found.start()])[-1]
+            names = set(re.findall(r"APLOG_([A-Z]+)", call)) & set(LEVELS)
+            levels[found.group(1)] = {LEVELS[name] for name in names}
+    return {**levels, **{number: set(text.split(", ")) for number, text in ELSEWHERE.items()}}
+
+
+def test_each_row_gives_the_level():
+    explained = {number: set(rest.split(" | ")[0].strip().split(", ")) for number, rest in explained_rows()}
+    assert explained == logged_levels()
