@@ -16,7 +16,7 @@ packages="
 apache2-bin apache2-dev apache2-utils
 cmake ninja-build make g++ pkg-config libssl-dev libgtest-dev
 clang lld wasi-libc libclang-rt-14-dev-wasm32 libc++-14-dev-wasm32 libc++abi-14-dev-wasm32 wabt
-python3 python3-pytest nghttp2-client curl ca-certificates openssl git
+python3 python3-pytest python3-prometheus-client nghttp2-client curl ca-certificates openssl git
 $*
 "
 

@@ -3,9 +3,11 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
+from pyhttpd.conf import HttpdConf
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +58,71 @@ class TestStatus:
         assert runs(env, "env.wasm", "exited") == before
 
     def test_090_04_prometheus_can_read_it(self, env):
+        """By the parser of its own client for Python."""
+        parser = pytest.importorskip("prometheus_client.parser")
+        env.curl_get(env.mkurl("/env"))
         answer = env.curl_get(env.mkurl("/wasm-status"))
         assert answer.response["header"]["content-type"].startswith("text/plain; version=0.0.4")
-        for line in answer.outraw.decode().splitlines():
-            assert re.fullmatch(r'# (HELP|TYPE) .+|[a-z_]+\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\} [0-9.]+',
-                                line), line
+        families = {each.name: each for each in parser.text_string_to_metric_families(answer.outraw.decode())}
+        assert {name: each.type for name, each in families.items()} == {
+            "wasm_runs": "counter", "wasm_images": "counter", "wasm_running": "gauge",
+            "wasm_memory_max_bytes": "gauge", "wasm_image_bytes": "gauge", "wasm_instantiate_seconds": "gauge",
+            "wasm_run_seconds": "gauge"}
+        for each in families.values():
+            assert each.documentation
+            keys = [(sample.name, *sorted(sample.labels.items())) for sample in each.samples]
+            assert len(keys) == len(set(keys)), each.name
+        (most,) = [sample.value for sample in families["wasm_run_seconds"].samples
+                   if sample.labels["module"].endswith("/env.wasm") and sample.labels["quantile"] == "0.99"]
+        assert most > 0
+
+    def test_090_10_odd_paths(self, make_env, paths):
+        """Long ones are told apart, also over restarts; special characters are escaped."""
+        parser = pytest.importorskip("prometheus_client.parser")
+        server = make_env("odd", processes=1)
+        folder = os.path.join(server.server_dir, *["x" * 100] * 3)
+        os.makedirs(folder)
+        modules = [f"{folder}/{name}.wasm" for name in ("one", "two", 'qu"ote')]
+        conf = HttpdConf(server)
+        for i, module in enumerate(modules):
+            shutil.copy(f"{paths.guests}/hello.wasm", module)
+            conf.add_wasm(f"/{i}", module.replace('"', '\\"'))
+        conf.add(["<Location /wasm-status>", "    SetHandler wasm-status", "</Location>"])
+        conf.install()
+        with server.running():
+            for i in range(3):
+                assert server.curl_get(server.mkurl(f"/{i}")).response["status"] == 200
+            assert server.apache_reload() == 0
+            text = server.curl_get(server.mkurl("/wasm-status")).outraw.decode()
+        (runs_,) = [each for each in parser.text_string_to_metric_families(text) if each.name == "wasm_runs"]
+        ended = {sample.labels["module"]: sample.value for sample in runs_.samples
+                 if sample.labels["outcome"] == "exited"}
+        assert ended == {"(requested files)": 0, **{module: 1 for module in modules}}
+
+    def test_090_11_rows_are_given_on(self, make_env, paths):
+        """More modules than can be counted at once, but never that many in force."""
+        server = make_env("rows", processes=1)
+
+        def configure(first, count):
+            conf = HttpdConf(server).add(["<Location /wasm-status>", "    SetHandler wasm-status", "</Location>"])
+            for i in range(first, first + count):
+                link = os.path.join(server.server_dir, f"{i}.wasm")
+                if not os.path.lexists(link):
+                    os.symlink(f"{paths.guests}/hello.wasm", link)
+                conf.add_wasm(f"/{i}", link)
+            conf.install()
+
+        configure(0, 40)
+        with server.running():
+            assert server.curl_get(server.mkurl("/39")).response["status"] == 200
+            configure(39, 40)
+            assert server.apache_reload() == 0
+            for path in ("/39", "/78"):
+                assert server.curl_get(server.mkurl(path)).response["status"] == 200
+            text = server.curl_get(server.mkurl("/wasm-status")).outraw.decode()
+        ended = dict(re.findall(r'^wasm_runs_total\{module="[^"]*/(\d+)\.wasm",outcome="exited"\} (\d+)$', text,
+                                re.MULTILINE))
+        assert ended["39"] == "2" and ended["78"] == "1"
 
     def test_090_05_mod_status_has_a_section(self, env):
         assert "<h2>WebAssembly</h2>" in env.curl_get(env.mkurl("/server-status")).outraw.decode()

@@ -38,10 +38,12 @@ APLOG_USE_MODULE(wasm);
 #define STATUS_ROWS      64
 #define STATUS_CHILDREN  512
 
-#define STATUS_PATH_SIZE 256
+/* A module with a longer path is not counted. */
+#define STATUS_PATH_SIZE 4096
 
-/* Times are counted in classes that grow by the fourth root of two, so that a
- * percentile is known within a fifth: from 1 microsecond to an hour. */
+/* Times are counted in classes, four equal ones from each power of two to the
+ * next, so that a percentile is known within a fifth: from 1 microsecond to an
+ * hour. */
 #define STATUS_PER_OCTAVE 4
 #define STATUS_CLASSES    (32 * STATUS_PER_OCTAVE)
 
@@ -89,7 +91,42 @@ static status_child *self;
 /* ------------------------------------------------------------------------ */
 /* Counting                                                                 */
 
-static int find_row(const char *path)
+static int is_configured(const wasm_setup *setup, const char *path)
+{
+    int i;
+
+    for (i = 0; i < setup->files->nelts; i++) {
+        if (!strcmp(APR_ARRAY_IDX(setup->files, i, wasm_file *)->path, path)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int is_alive(apr_uint32_t pid)
+{
+    return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
+}
+
+static apr_uint32_t now_running(int row)
+{
+    apr_uint32_t sum = 0;
+    int i;
+
+    for (i = 0; i < STATUS_CHILDREN; i++) {
+        status_child *each = &counts->child[i];
+        apr_uint32_t running = apr_atomic_read32(&each->running[row]);
+
+        if (running && is_alive(apr_atomic_read32(&each->pid))) {
+            sum += running;
+        }
+    }
+    return sum;
+}
+
+/* Where all rows are taken, one of a module that is no longer configured is
+ * given on. */
+static int find_row(const wasm_setup *setup, const char *path)
 {
     apr_uint32_t i;
 
@@ -98,11 +135,25 @@ static int find_row(const char *path)
             return (int)i;
         }
     }
-    if (counts->rows == STATUS_ROWS) {
+    if (strlen(path) >= STATUS_PATH_SIZE) {
         return -1;
     }
+    if (counts->rows < STATUS_ROWS) {
+        counts->rows++;
+    }
+    else {
+        for (i = WASM_STATUS_FILES + 1; i < counts->rows; i++) {
+            if (!is_configured(setup, counts->row[i].path)
+                && !now_running((int)i)) {
+                break;
+            }
+        }
+        if (i == counts->rows) {
+            return -1;
+        }
+    }
+    memset(&counts->row[i], 0, sizeof(counts->row[i]));
     apr_cpystrn(counts->row[i].path, path, STATUS_PATH_SIZE);
-    counts->rows++;
     return (int)i;
 }
 
@@ -127,12 +178,12 @@ void wasm_status_post_config(wasm_setup *setup, server_rec *s)
     }
     counts = *shm ? apr_shm_baseaddr_get(*shm) : NULL;
     if (counts) {
-        find_row("(requested files)");
+        find_row(setup, "(requested files)");
     }
     for (i = 0; i < setup->files->nelts; i++) {
         wasm_file *file = APR_ARRAY_IDX(setup->files, i, wasm_file *);
 
-        file->row = counts ? find_row(file->path) : -1;
+        file->row = counts ? find_row(setup, file->path) : -1;
         wasm_status_image(file->row, file->image);
     }
 }
@@ -154,11 +205,6 @@ void wasm_status_image(int row, const wasmrt_image *image)
     apr_atomic_inc32(&counts->row[row].images[info.cached ? 0 : 1]);
     apr_atomic_set32(&counts->row[row].image_kib,
                      (apr_uint32_t)((info.image_bytes + 1023) >> 10));
-}
-
-static int is_alive(apr_uint32_t pid)
-{
-    return kill((pid_t)pid, 0) == 0 || errno != ESRCH;
 }
 
 void wasm_status_child_init(void)
@@ -261,22 +307,6 @@ static double percentile(status_times *times, double part)
     return 0;
 }
 
-static apr_uint32_t now_running(int row)
-{
-    apr_uint32_t sum = 0;
-    int i;
-
-    for (i = 0; i < STATUS_CHILDREN; i++) {
-        status_child *each = &counts->child[i];
-        apr_uint32_t running = apr_atomic_read32(&each->running[row]);
-
-        if (running && is_alive(apr_atomic_read32(&each->pid))) {
-            sum += running;
-        }
-    }
-    return sum;
-}
-
 static const struct {
     const char *label;
     double part;
@@ -292,10 +322,10 @@ static const char *label_value(apr_pool_t *pool, const char *text)
     char *p = out;
 
     for (; *text; text++) {
-        if (*text == '\\' || *text == '"') {
+        if (*text == '\\' || *text == '"' || *text == '\n') {
             *p++ = '\\';
         }
-        *p++ = *text == '\n' ? ' ' : *text;
+        *p++ = *text == '\n' ? 'n' : *text;
     }
     *p = '\0';
     return out;
