@@ -287,6 +287,31 @@ class TestRestart:
             assert server.apache_reload() == 0
             assert set(statuses().values()) == {200}
 
+    def test_060_51_compiler_that_is_gone(self, make_env, paths):
+        """It is needed for what is not in the cache."""
+        server = make_env("compiler", processes=1)
+        compiler = shutil.copy(os.path.join(paths.lib, "wasmctl"), server.server_dir)
+        HttpdConf(server).add(f'WasmCompiler "{compiler}"').add_wasm("/x", f"{paths.guests}/hello.wasm").install()
+        with server.running():
+            os.remove(compiler)
+            assert server.check_config().exit_code != 0
+            assert server.apache_reload() == 0
+            assert server.curl_get(server.mkurl("/x")).outraw == b"Hello from C\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root reads everything, and only root can be somebody else")
+def test_060_60_unreadable(make_env, paths):
+    """Somebody who may not read a module is told so."""
+    server = make_env("unreadable", processes=1)
+    module = shutil.copy(f"{paths.guests}/hello.wasm", server.server_dir)
+    os.chmod(module, 0o600)
+    HttpdConf(server).add_wasm("/x", module).install()
+    r = server.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", server.httpd, "-d",
+                    server.server_dir, "-f", os.path.join(server.server_dir, "conf/httpd.conf"), "-t"])
+    assert r.exit_code != 0
+    assert re.search(r"on line \d+ of .*/httpd\.conf", r.stderr), r
+    assert re.search(rf"WasmModule {re.escape(module)}: .*Permission denied", r.stderr), r
+
 
 def make(*arguments, **environ):
     environ = {name: value for name, value in {**os.environ, **environ}.items()

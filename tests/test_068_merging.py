@@ -333,11 +333,40 @@ class TestSections:
                         "-D", "DUMP_WASM"])
         assert r.exit_code == 0, r
         # Hosts come behind what the main server has; a route is a block of indented lines.
-        blocks = re.findall(r"^\S+:\d+\n((?:  .*\n)+)", r.stdout, re.MULTILINE)
+        blocks = [each for each in re.findall(r"^\S+:\d+\n((?:  .*\n)+)", r.stdout, re.MULTILINE)
+                  if "  module  " in each]
         assert [each for each in blocks if row.dump("server") in each] == [blocks[0], blocks[1], blocks[2]]
         assert [each for each in blocks if row.dump("host") in each] == [blocks[3]]
         assert len(blocks) == 4
 
+    def test_068_13_dump_of_sections(self, make_env, paths):
+        """Where each stands, and what one without a module says."""
+        server = make_env("dump-sections", processes=1)
+        conf = prepare(server, paths)
+        conf.add(["WasmTimeout 7", *section('<Location "/x">', "</Location>", "WasmArg a", 'WasmModule "${given}"')])
+        conf.add(section(f"<VirtualHost 127.0.0.1:{server.http_port2}>", "</VirtualHost>", "ServerName inner.test",
+                         *section('<Directory "/x y">', "</Directory>", "WasmEnv SECRET hidden",
+                                  *section('<Files "*.run">', "</Files>", "WasmOutputLimit none",
+                                           "WasmEnableCGI On", "WasmSnapshot Off"))))
+        conf.install()
+        text = server.run([server.httpd, "-f", os.path.join(server.server_dir, "conf/httpd.conf"), "-t",
+                           "-D", "DUMP_WASM"]).stdout
+        with open(os.path.join(server.server_dir, "conf/httpd.conf"), encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        routes, others = text.split("WebAssembly sections without a module of their own:\n")
+        (place, route), = re.findall(r"^\S+:(\d+)\n((?:  .*\n)+)", routes, re.MULTILINE)
+        assert "WasmModule" in lines[int(place) - 1]
+        assert route.startswith('  section        <Location "/x">\n  server         the main server\n  module  ')
+        assert "argument       a\n" in route and "wall time      7000 ms\n" in route
+        blocks = re.findall(r"^\S+:(\d+)\n((?:  .*\n)+)", others.split("WebAssembly modules")[0], re.MULTILINE)
+        assert [lines[int(place) - 1].split()[0] for place, _ in blocks] == \
+            ["WasmTimeout", "WasmEnv", "WasmOutputLimit"]
+        host = f"  server         inner.test:{server.http_port2}\n"
+        assert [block for _, block in blocks] == [
+            "  server         the main server\n  wall time      7000 ms\n",
+            f'  section        <Directory "/x y">\n{host}  variable       SECRET\n',
+            f'  section        <Files "*.run">\n{host}  CGI            on\n  start image    no\n'
+            "  output         none\n"]
 
     def test_068_12_info(self, make_env, paths):
         """So does the page for people."""
@@ -350,6 +379,7 @@ class TestSections:
         with server.running():
             page = ask(server, "/info").body
         (route,) = re.findall(r"<tr><td>[^<]*httpd\.conf:\d+</td>.*</tr>", page)
+        assert f"<td>&lt;Location &quot;/x&quot;&gt;</td><td>localhost:{server.http_port2}</td>" in route
         assert re.findall(r"<td>([^<]*)</td>", route)[-6:] == \
             ["0", "7340032 bytes", "9000 ms", "none", "12345 bytes", "no"]
 

@@ -55,13 +55,15 @@ typedef struct wasm_file {
     wasmrt_image *image;     /**< from post_config on; NULL if that failed */
 } wasm_file;
 
-/** A WasmModule directive, remembered to check it once all are read. */
-typedef struct wasm_guest {
+/** A section with directives of this module, or a server outside sections. */
+typedef struct wasm_section {
     const struct wasm_dir_conf *conf;
     const server_rec *server;
-    const char *config_file; /**< where the directive stands */
+    const char *name;        /**< as it is written; NULL: no section */
+    const char *config_file; /**< where its WasmModule stands or else its first
+                                  directive */
     int config_line;
-} wasm_guest;
+} wasm_section;
 
 /** A WasmSnapshot directive that asks for a start image. */
 typedef struct wasm_start {
@@ -77,7 +79,7 @@ typedef struct wasm_start {
 typedef struct wasm_setup {
     apr_pool_t *pool;            /**< pconf */
     apr_array_header_t *files;   /**< of wasm_file pointers */
-    apr_array_header_t *guests;  /**< of wasm_guest */
+    apr_array_header_t *sections;  /**< of wasm_section pointers */
     apr_array_header_t *starts;  /**< of wasm_start pointers */
     int last_id;                 /**< of configuration records */
     int max_instances;           /**< -1: not configured */
@@ -102,6 +104,7 @@ typedef struct wasm_dir_conf {
     /** Made while a request is served, from a .htaccess file: has no
      *  identity. */
     int transient;
+    wasm_section *section;            /**< NULL: no directive so far */
 
     wasm_file *module;
     wasm_start *start;                /**< NULL: runs begin at the beginning */

@@ -84,7 +84,7 @@ int wasm_config_pre(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
                               apr_pool_cleanup_null);
     setup->pool = pconf;
     setup->files = apr_array_make(pconf, 4, sizeof(wasm_file *));
-    setup->guests = apr_array_make(pconf, 4, sizeof(wasm_guest));
+    setup->sections = apr_array_make(pconf, 4, sizeof(wasm_section *));
     setup->starts = apr_array_make(pconf, 4, sizeof(wasm_start *));
     setup->max_instances = -1;
     setup->stack_bytes = -1;
@@ -393,6 +393,31 @@ static const char *parse_duration(cmd_parms *cmd, const char *arg,
     return NULL;
 }
 
+/* @return the record that a directive is about; its section is remembered when
+ *         its first directive is read. */
+static wasm_dir_conf *section_conf(cmd_parms *cmd, void *confv)
+{
+    wasm_dir_conf *conf = confv;
+    const ap_directive_t *parent = cmd->directive->parent;
+    wasm_section *section;
+
+    if (conf->section || conf->transient) {
+        return conf;
+    }
+    section = apr_pcalloc(setup->pool, sizeof(*section));
+    section->conf = conf;
+    section->server = cmd->server;
+    if (parent && ap_cstr_casecmp(parent->directive, "<VirtualHost")) {
+        section->name = apr_pstrcat(setup->pool, parent->directive, " ",
+                                    parent->args, NULL);
+    }
+    section->config_file = cmd->directive->filename;
+    section->config_line = cmd->directive->line_num;
+    APR_ARRAY_PUSH(setup->sections, wasm_section *) = section;
+    conf->section = section;
+    return conf;
+}
+
 static wasm_file *register_file(const char *path)
 {
     wasm_file *file;
@@ -413,10 +438,9 @@ static wasm_file *register_file(const char *path)
 
 static const char *set_module(cmd_parms *cmd, void *confv, const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
     const char *problem = ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
     const char *path = absolute_path(cmd, arg);
-    wasm_guest *guest;
 
     if (problem) {
         return problem;
@@ -454,18 +478,14 @@ static const char *set_module(cmd_parms *cmd, void *confv, const char *arg)
         }
     }
     conf->module = register_file(path);
-
-    guest = apr_array_push(setup->guests);
-    guest->conf = conf;
-    guest->server = cmd->server;
-    guest->config_file = cmd->directive->filename;
-    guest->config_line = cmd->directive->line_num;
+    conf->section->config_file = cmd->directive->filename;
+    conf->section->config_line = cmd->directive->line_num;
     return NULL;
 }
 
 static const char *add_argument(cmd_parms *cmd, void *confv, const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     if (!conf->arguments) {
         conf->arguments = apr_array_make(cmd->pool, 4, sizeof(const char *));
@@ -477,7 +497,7 @@ static const char *add_argument(cmd_parms *cmd, void *confv, const char *arg)
 static const char *add_variable(cmd_parms *cmd, void *confv, const char *name,
                                 const char *value)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
     wasmrt_variable variable;
 
     if (ap_strchr_c(name, '=')) {
@@ -542,7 +562,7 @@ static const char *add_dir(cmd_parms *cmd, void *confv, const char *arg)
     if (!path) {
         return complain(cmd, arg, "is not a valid path");
     }
-    return add_mapping(cmd, confv, path, path, 0);
+    return add_mapping(cmd, section_conf(cmd, confv), path, path, 0);
 }
 
 static const char *add_map_dir(cmd_parms *cmd, void *confv, const char *guest,
@@ -552,12 +572,13 @@ static const char *add_map_dir(cmd_parms *cmd, void *confv, const char *guest,
         return complain(cmd, mode, "the third word can only be \"ro\", which "
                         "makes the directory read-only");
     }
-    return add_mapping(cmd, confv, guest, host, mode != NULL);
+    return add_mapping(cmd, section_conf(cmd, confv), guest, host,
+                       mode != NULL);
 }
 
 static const char *set_entry_point(cmd_parms *cmd, void *confv, const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     conf->entry_point = arg;
     return NULL;
@@ -565,7 +586,7 @@ static const char *set_entry_point(cmd_parms *cmd, void *confv, const char *arg)
 
 static const char *set_enable_cgi(cmd_parms *cmd, void *confv, int flag)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     conf->enable_cgi = flag;
     return NULL;
@@ -573,7 +594,7 @@ static const char *set_enable_cgi(cmd_parms *cmd, void *confv, int flag)
 
 static const char *set_map_file_names(cmd_parms *cmd, void *confv, int flag)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     conf->map_file_names = flag;
     return NULL;
@@ -581,7 +602,7 @@ static const char *set_map_file_names(cmd_parms *cmd, void *confv, int flag)
 
 static const char *set_snapshot(cmd_parms *cmd, void *confv, int flag)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
     const char *problem = ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
 
     if (problem) {
@@ -604,21 +625,21 @@ static const char *set_snapshot(cmd_parms *cmd, void *confv, int flag)
 static const char *set_snapshot_refresh(cmd_parms *cmd, void *confv,
                                         const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     return parse_duration(cmd, arg, &conf->snapshot_ms);
 }
 
 static const char *set_timeout(cmd_parms *cmd, void *confv, const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     return parse_duration(cmd, arg, &conf->wall_ms);
 }
 
 static const char *set_cpu_limit(cmd_parms *cmd, void *confv, const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     if (!ap_cstr_casecmp(arg, "none")) {
         conf->cpu_ms = 0;
@@ -630,7 +651,7 @@ static const char *set_cpu_limit(cmd_parms *cmd, void *confv, const char *arg)
 static const char *set_memory_limit(cmd_parms *cmd, void *confv,
                                     const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     return parse_bytes(cmd, arg, WASM_PAGE_BYTES, WASM_MAX_MEMORY,
                        &conf->memory_bytes);
@@ -639,7 +660,7 @@ static const char *set_memory_limit(cmd_parms *cmd, void *confv,
 static const char *set_output_limit(cmd_parms *cmd, void *confv,
                                     const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     if (!ap_cstr_casecmp(arg, "none")) {
         conf->output_bytes = 0;
@@ -651,7 +672,7 @@ static const char *set_output_limit(cmd_parms *cmd, void *confv,
 static const char *set_header_limit(cmd_parms *cmd, void *confv,
                                     const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
 
     return parse_bytes(cmd, arg, WASM_MIN_HEADERS, WASM_MAX_HEADERS,
                        &conf->header_bytes);
@@ -674,7 +695,7 @@ static const char *parse_number(cmd_parms *cmd, const char *arg, int minimum,
 static const char *set_max_descriptors(cmd_parms *cmd, void *confv,
                                        const char *arg)
 {
-    wasm_dir_conf *conf = confv;
+    wasm_dir_conf *conf = section_conf(cmd, confv);
     const char *problem = ap_check_cmd_context(cmd, NOT_IN_HTACCESS);
 
     if (!problem) {
@@ -728,6 +749,9 @@ static const char *set_compiler(cmd_parms *cmd, void *confv, const char *arg)
     setup->compiler = absolute_path(cmd, arg);
     if (!setup->compiler) {
         return complain(cmd, arg, "is not a valid path");
+    }
+    if (!is_first_reading()) {
+        return NULL;
     }
     rv = apr_stat(&info, setup->compiler, APR_FINFO_TYPE | APR_FINFO_PROT,
                   cmd->temp_pool);
@@ -823,18 +847,17 @@ const command_rec wasm_directives[] = {
 /* ------------------------------------------------------------------------ */
 /* What can be said when all is read                                        */
 
-/* Tells whether an earlier directive asked for the same module and entry
- * point. */
+/* Tells whether an earlier section has the same module and entry point. */
 static int is_checked(int index)
 {
-    const wasm_dir_conf *conf = APR_ARRAY_IDX(setup->guests, index,
-                                              wasm_guest).conf;
+    const wasm_dir_conf *conf = APR_ARRAY_IDX(setup->sections, index,
+                                              wasm_section *)->conf;
     const char *name = conf->entry_point ? conf->entry_point : "_start";
     int i;
 
     for (i = 0; i < index; i++) {
-        const wasm_dir_conf *each = APR_ARRAY_IDX(setup->guests, i,
-                                                  wasm_guest).conf;
+        const wasm_dir_conf *each = APR_ARRAY_IDX(setup->sections, i,
+                                                  wasm_section *)->conf;
 
         if (each->module == conf->module
             && !strcmp(each->entry_point ? each->entry_point : "_start",
@@ -867,19 +890,21 @@ int wasm_config_check(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp,
     int result = OK;
     int i;
 
-    for (i = 0; i < setup->guests->nelts && is_first_reading(); i++) {
-        const wasm_guest *guest = &APR_ARRAY_IDX(setup->guests, i, wasm_guest);
-        const char *path = guest->conf->module->path;
+    for (i = 0; i < setup->sections->nelts && is_first_reading(); i++) {
+        const wasm_section *section = APR_ARRAY_IDX(setup->sections, i,
+                                                    wasm_section *);
+        const char *path;
         wasmrt_error error;
 
-        if (is_checked(i)) {
+        if (!section->conf->module || is_checked(i)) {
             continue;
         }
-        if (wasmrt_check_file(path, guest->conf->entry_point, &error)
+        path = section->conf->module->path;
+        if (wasmrt_check_file(path, section->conf->entry_point, &error)
             != WASMRT_OK) {
             ap_log_error(APLOG_MARK, APLOG_STARTUP | APLOG_ERR, 0, s,
                          APLOGNO(10909) "WasmModule %s on line %d of %s: %s",
-                         path, guest->config_line, guest->config_file,
+                         path, section->config_line, section->config_file,
                          wasm_config_reason(path, &error));
             result = HTTP_INTERNAL_SERVER_ERROR;
         }

@@ -27,15 +27,25 @@
 /* @return what a section says, together with what it inherits from its
  *         server; sections around it are known for a request only. */
 static const wasm_dir_conf *host_and_section(apr_pool_t *pool,
-                                             const wasm_guest *guest)
+                                             const wasm_section *section)
 {
     const wasm_dir_conf *host = ap_get_module_config(
-                                    guest->server->lookup_defaults,
+                                    section->server->lookup_defaults,
                                     &wasm_module);
 
-    return host == guest->conf
+    return host == section->conf
            ? host : wasm_config_merge_dir(pool, (void *)host,
-                                          (void *)guest->conf);
+                                          (void *)section->conf);
+}
+
+static const char *server_name(apr_pool_t *pool, const server_rec *s)
+{
+    if (!s->is_virtual) {
+        return "the main server";
+    }
+    return s->addrs ? apr_psprintf(pool, "%s:%u", s->server_hostname,
+                                   (unsigned int)s->addrs->host_port)
+                    : s->server_hostname;
 }
 
 static const char *limit_text(apr_pool_t *pool, apr_int64_t value,
@@ -205,17 +215,28 @@ static void print_routes(request_rec *r, const wasm_setup *setup)
 {
     int i;
 
-    ap_rputs("<h2>Routes</h2>\n<table><tr><th>Section at</th><th>Module</th>"
+    ap_rputs("<h2>Routes</h2>\n<table><tr><th>Section at</th>"
+             "<th>Section</th><th>Server</th><th>Module</th>"
              "<th>CGI</th><th>Directories</th><th>Memory</th><th>Wall time</th>"
              "<th>Processor time</th><th>Output</th><th>Start image</th>"
              "</tr>\n", r);
-    for (i = 0; i < setup->guests->nelts; i++) {
-        const wasm_guest *guest = &APR_ARRAY_IDX(setup->guests, i, wasm_guest);
-        const wasm_dir_conf *conf = host_and_section(r->pool, guest);
+    for (i = 0; i < setup->sections->nelts; i++) {
+        const wasm_section *section = APR_ARRAY_IDX(setup->sections, i,
+                                                    wasm_section *);
+        const wasm_dir_conf *conf;
 
-        ap_rprintf(r, "<tr><td>%s:%d</td><td>%s</td><td>%s</td><td>%d</td>",
-                   ap_escape_html(r->pool, guest->config_file),
-                   guest->config_line,
+        if (!section->conf->module) {
+            continue;
+        }
+        conf = host_and_section(r->pool, section);
+        ap_rprintf(r, "<tr><td>%s:%d</td><td>%s</td><td>%s</td>",
+                   ap_escape_html(r->pool, section->config_file),
+                   section->config_line,
+                   ap_escape_html(r->pool, section->name ? section->name
+                                                         : "none"),
+                   ap_escape_html(r->pool, server_name(r->pool,
+                                                       section->server)));
+        ap_rprintf(r, "<td>%s</td><td>%s</td><td>%d</td>",
                    ap_escape_html(r->pool, conf->module->path),
                    conf->enable_cgi == 1 ? "On" : "Off",
                    conf->directories ? conf->directories->nelts : 0);
@@ -236,6 +257,7 @@ static void print_routes(request_rec *r, const wasm_setup *setup)
 int wasm_info_handler(request_rec *r)
 {
     const wasm_setup *setup = wasm_config_setup();
+    wasmrt_cache_config cache;
 
     if (strcmp(r->handler, WASM_INFO_HANDLER_NAME)) {
         return DECLINED;
@@ -245,6 +267,7 @@ int wasm_info_handler(request_rec *r)
         return DECLINED;
     }
     apr_table_setn(r->headers_out, "Cache-Control", "no-store");
+    wasm_image_cache(&cache, r->pool, setup, r->server);
     ap_set_content_type(r, "text/html; charset=utf-8");
     ap_rputs("<!DOCTYPE html>\n<html lang=\"en\"><head><title>mod_wasm</title>"
              "<style>body{font-family:sans-serif;margin:2em}table{"
@@ -262,13 +285,18 @@ int wasm_info_handler(request_rec *r)
                ap_escape_html(r->pool, ap_get_server_description()),
                setup->layout == WASMRT_LAYOUT_RESERVED
                ? "reserved (no bounds checks)" : "compact (explicit checks)");
+    ap_rprintf(r, "<tr><th>MPM</th><td>%s</td></tr>\n", ap_show_mpm());
     ap_rprintf(r, "<tr><th>Instances at once in a process</th><td>%d</td>"
                "</tr>\n"
                "<tr><th>Native stack of a guest</th><td>%" APR_INT64_T_FMT
                " bytes</td></tr>\n"
-               "<tr><th>Cache</th><td>%s</td></tr></table>\n",
+               "<tr><th>Descriptors of a guest, at most</th><td>%d</td></tr>\n"
+               "<tr><th>Cache</th><td>%s</td></tr>\n"
+               "<tr><th>Compiler</th><td>%s</td></tr></table>\n",
                wasm_resources_instances(setup), setup->stack_bytes,
-               ap_escape_html(r->pool, wasm_image_directory(r->pool, setup)));
+               setup->max_descriptors,
+               ap_escape_html(r->pool, cache.directory),
+               ap_escape_html(r->pool, cache.compiler));
     print_modules(r, setup);
     print_routes(r, setup);
     ap_rputs("</body></html>\n", r);
@@ -278,18 +306,22 @@ int wasm_info_handler(request_rec *r)
 /* ------------------------------------------------------------------------ */
 /* httpd -t -D DUMP_WASM                                                    */
 
-static void dump_guest(apr_pool_t *p, const wasm_guest *guest,
+static void dump_place(apr_pool_t *p, const wasm_section *section,
                        apr_file_t *out)
 {
-    const wasm_dir_conf *conf = host_and_section(p, guest);
+    apr_file_printf(out, "%s:%d\n", section->config_file,
+                    section->config_line);
+    if (section->name) {
+        apr_file_printf(out, "  section        %s\n", section->name);
+    }
+    apr_file_printf(out, "  server         %s\n",
+                    server_name(p, section->server));
+}
+
+static void dump_lists(const wasm_dir_conf *conf, apr_file_t *out)
+{
     int i;
 
-    apr_file_printf(out, "%s:%d\n  module         %s\n  entry point    %s\n"
-                    "  CGI            %s%s\n", guest->config_file,
-                    guest->config_line, conf->module->path,
-                    conf->entry_point ? conf->entry_point : "_start",
-                    conf->enable_cgi == 1 ? "on" : "off",
-                    conf->map_file_names == 1 ? ", file names mapped" : "");
     for (i = 0; conf->arguments && i < conf->arguments->nelts; i++) {
         apr_file_printf(out, "  argument       %s\n",
                         APR_ARRAY_IDX(conf->arguments, i, const char *));
@@ -307,6 +339,20 @@ static void dump_guest(apr_pool_t *p, const wasm_guest *guest,
         apr_file_printf(out, "  directory      %s is %s%s\n", each->guest_path,
                         each->host_path, each->read_only ? ", read-only" : "");
     }
+}
+
+static void dump_route(apr_pool_t *p, const wasm_section *section,
+                       apr_file_t *out)
+{
+    const wasm_dir_conf *conf = host_and_section(p, section);
+
+    dump_place(p, section, out);
+    apr_file_printf(out, "  module         %s\n  entry point    %s\n"
+                    "  CGI            %s%s\n", conf->module->path,
+                    conf->entry_point ? conf->entry_point : "_start",
+                    conf->enable_cgi == 1 ? "on" : "off",
+                    conf->map_file_names == 1 ? ", file names mapped" : "");
+    dump_lists(conf, out);
     apr_file_printf(out, "  memory         %s\n  wall time      %s\n"
                     "  processor time %s\n  output         %s\n"
                     "  header lines   %s\n  descriptors    %s\n"
@@ -321,6 +367,66 @@ static void dump_guest(apr_pool_t *p, const wasm_guest *guest,
                     conf->start ? "yes" : "no");
 }
 
+static void dump_limit(apr_pool_t *p, const char *label, apr_int64_t value,
+                       const char *unit, apr_file_t *out)
+{
+    if (value != -1) {
+        apr_file_printf(out, "  %-14s %s\n", label,
+                        limit_text(p, value, unit, NULL));
+    }
+}
+
+/* What a section without a module of its own adds to the guest around it, or
+ * says about requested files that are modules. */
+static void dump_change(apr_pool_t *p, const wasm_section *section,
+                        apr_file_t *out)
+{
+    const wasm_dir_conf *conf = section->conf;
+
+    dump_place(p, section, out);
+    if (conf->entry_point) {
+        apr_file_printf(out, "  entry point    %s\n", conf->entry_point);
+    }
+    if (conf->enable_cgi != -1) {
+        apr_file_printf(out, "  CGI            %s\n",
+                        conf->enable_cgi ? "on" : "off");
+    }
+    if (conf->map_file_names != -1) {
+        apr_file_printf(out, "  file names     %s\n",
+                        conf->map_file_names ? "mapped" : "not mapped");
+    }
+    if (conf->snapshot != -1) {
+        apr_file_printf(out, "  start image    %s\n",
+                        conf->snapshot ? "yes" : "no");
+    }
+    dump_lists(conf, out);
+    dump_limit(p, "memory", conf->memory_bytes, "bytes", out);
+    dump_limit(p, "wall time", conf->wall_ms, "ms", out);
+    dump_limit(p, "processor time", conf->cpu_ms, "ms", out);
+    dump_limit(p, "output", conf->output_bytes, "bytes", out);
+    dump_limit(p, "header lines", conf->header_bytes, "bytes", out);
+    dump_limit(p, "descriptors", conf->max_descriptors, "at once", out);
+}
+
+/* Prints the sections that have a module, or those that have none. */
+static void dump_sections(apr_pool_t *p, const wasm_setup *setup,
+                          int with_module, apr_file_t *out)
+{
+    int i;
+
+    for (i = 0; i < setup->sections->nelts; i++) {
+        const wasm_section *section = APR_ARRAY_IDX(setup->sections, i,
+                                                    wasm_section *);
+
+        if (with_module && section->conf->module) {
+            dump_route(p, section, out);
+        }
+        else if (!with_module && !section->conf->module) {
+            dump_change(p, section, out);
+        }
+    }
+}
+
 void wasm_info_dump(apr_pool_t *p, server_rec *s)
 {
     const wasm_setup *setup = wasm_config_setup();
@@ -332,9 +438,10 @@ void wasm_info_dump(apr_pool_t *p, server_rec *s)
         return;
     }
     apr_file_printf(out, "WebAssembly routes:\n");
-    for (i = 0; i < setup->guests->nelts; i++) {
-        dump_guest(p, &APR_ARRAY_IDX(setup->guests, i, wasm_guest), out);
-    }
+    dump_sections(p, setup, 1, out);
+    apr_file_printf(out, "WebAssembly sections without a module of their "
+                    "own:\n");
+    dump_sections(p, setup, 0, out);
     apr_file_printf(out, "WebAssembly modules, cache %s:\n",
                     wasm_image_directory(p, setup));
     for (i = 0; i < setup->files->nelts; i++) {
