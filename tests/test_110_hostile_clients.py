@@ -271,9 +271,10 @@ class TestHalfClosed:
     def test_110_25_gets_its_answer(self, env, version, query):
         start = len(outcomes(env, "/slow"))
         request = f"GET /slow?{query} HTTP/{version}\r\nHost: a\r\nConnection: close\r\n\r\n".encode()
-        connections = [connect(env, request) for _ in range(ATTACKERS)]
-        for connection in connections:
-            connection.shutdown(socket.SHUT_WR)
+        connections = []
+        for _ in range(ATTACKERS):
+            connections.append(connect(env, request))
+            connections[-1].shutdown(socket.SHUT_WR)
         for connection in connections:
             response = http.client.HTTPResponse(connection)
             response.begin()

@@ -62,6 +62,10 @@ APLOG_USE_MODULE(wasm);
 #define WASM_IO_KNOCK_MS   500
 #define WASM_IO_MAX_KNOCKS 8
 
+/* How long after the last byte of its request a client may close its side as
+ * part of sending it. */
+#define WASM_IO_CLOSING apr_time_from_msec(500)
+
 /* Processor time that a guest takes after its last words before these are sent
  * on their own. */
 #define WASM_IO_BUSY apr_time_from_msec(50)
@@ -80,7 +84,8 @@ void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
     io->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     io->promised = -1;
     io->finder.limit = header_limit;
-    io->deadline = apr_time_now() + longest;
+    io->last_byte = apr_time_now();
+    io->deadline = io->last_byte + longest;
 }
 
 /* ------------------------------------------------------------------------ */
@@ -310,6 +315,7 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
     }
     if (taken || io->in_eos) {
         io->looked = 0;
+        io->last_byte = apr_time_now();
         return (int64_t)taken;
     }
     /* Who waits by milliseconds may wake up a moment early. */
@@ -552,7 +558,8 @@ static int is_gone(wasm_io *io)
     conn_rec *c = io->r->connection;
     struct pollfd pollfd;
     apr_os_sock_t fd;
-    int first = !io->looked;
+    int early = !io->looked
+                || apr_time_now() < io->last_byte + WASM_IO_CLOSING;
 
     if (c->aborted) {
         return 1;
@@ -582,7 +589,7 @@ static int is_gone(wasm_io *io)
     io->next_knock = apr_time_now()
                      + apr_time_from_msec((apr_time_t)WASM_IO_KNOCK_MS
                                           << io->knocks++);
-    if (!knock(io) && !io->half_closed && !first) {
+    if (!knock(io) && !io->half_closed && !early) {
         return 1;
     }
     io->half_closed = 1;

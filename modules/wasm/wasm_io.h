@@ -73,6 +73,7 @@ typedef struct wasm_io {
     apr_off_t promised;             /**< Content-Length of the guest, or -1 */
     apr_off_t written;              /**< of the body */
     int broken;                     /**< the filters do not take any more */
+    apr_time_t last_byte;           /**< when the last of the request came */
     int looked;                     /**< whether the client is there was looked
                                          at since its last byte */
     int half_closed;                /**< it has closed its side, and may still
