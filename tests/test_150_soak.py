@@ -149,7 +149,7 @@ def test_150_01_flat(servers):
         mixture = mixtures[env]
         assert not mixture.wrong
         assert env.curl_get(env.mkurl("/good")).outraw == GOOD_BODY
-        env.httpd_error_log.ignore_recent([r"hostile/\w+\.wasm", r"\[core:error\]", r"\[http:error\]", r"echo\.wasm"])
+        env.httpd_error_log.ignore_recent(["AH00286", r"hostile/\w+\.wasm", r"\[core:error\]", r"\[http:error\]", r"echo\.wasm"])
         counts = mixture.counts
         record(env.mpm, f"soak of {SECONDS} s: bad guests and bad clients", counts.guests + counts.clients,
                requests[env] + counts.good, lost[env])
