@@ -4,14 +4,16 @@ module: a slower way and one line that says so, or a clear end."""
 
 import ctypes
 import os
+import pwd
 import re
+import shutil
 import subprocess
 import threading
 
 import pytest
 from pyhttpd.conf import HttpdConf
 from pyhttpd.env import SERVER_USER
-from reliability import GOOD_BODY, Load
+from reliability import GOOD_BODY, Load, wait_for
 
 WARNING = re.compile(r"\[wasm:warn\]")
 
@@ -181,16 +183,18 @@ class TestBadDirectory:
 
     def test_130_14_mounted_noexec(self, make, good, mount):
         path = mount("mode=755", MS_NOEXEC)
-        env = make(good, cache=f"{path}/cache")
-        start(env)
-        check_served(env)
-        for _ in range(3):
-            said = warnings(env)
-            assert len(said) <= 1, said
+        env = make(good, cache=f"{path}/cache", processes=1)
+        for compiled in (2, 0):   # what is kept there is found again
             start(env)
             check_served(env)
+            said = warnings(env)
+            assert len(said) == 1 and f"{path}/cache is on a file system mounted noexec" in said[0], said
+            assert count(env, "AH10910: compiled ") == compiled
+            assert env.apache_reload() == 0
+            check_served(env)
+            assert warnings(env) == said
+            env.httpd_error_log.ignore_recent(["mounted noexec"])
             env.httpd_error_log.mark()
-        env.httpd_error_log.ignore_recent(["noexec|permitted|mapped"])
 
 
 class TestBadFile:
@@ -272,6 +276,33 @@ class TestLittleAddressSpace:
         env.httpd_error_log.ignore_recent(["ulimit -v", r"hostile/\w+\.wasm"])
 
 
+class TestOldKernel:
+
+    def test_130_31_slower_and_said(self, make, good, paths):
+        """Paths are looked up without the kernel's help, and what is kept in stays in."""
+        def add(conf):
+            good(conf)
+            data = os.path.join(conf.env.server_dir, "data")
+            with open(f"{data}/inside", "w", encoding="utf-8") as out:
+                out.write("inside\n")
+            os.symlink("inside", f"{data}/link")
+            os.symlink("/etc/passwd", f"{data}/out")
+            conf.add_wasm("/files", f"{paths.test_guests}/files.wasm", f'WasmMapDir /data "{data}"')
+            conf.add(["LogLevel wasm:info", "<Location /info>", "SetHandler wasm-info", "</Location>"])
+
+        helper = os.path.join(paths.root, "tests/old_kernel.py")
+        env = make(add, before=f'exec /usr/bin/python3 "{helper}" "$(apxs -q SBINDIR)/$(apxs -q PROGNAME)" "$@"')
+        start(env)
+        check_served(env)
+        assert count(env, "AH10957: the kernel does not tell which memory a run has written") == 1
+        assert count(env, "AH10957: the kernel, or the filter of a container, does not offer openat2") == 1
+        assert warnings(env) == []
+        for query, answer in (("read:/data/link", b"inside\n"), ("read:/data/out", b"read: Operation not permitted\n"),
+                              ("read:/data/../conf/httpd.conf", b"read: Operation not permitted\n")):
+            assert env.curl_get(env.mkurl(f"/files?{query}")).outraw == answer, query
+        assert env.curl_get(env.mkurl("/info")).outraw.count(b"<th>A slower way</th>") == 2
+
+
 def leb(number):
     out = b""
     while True:
@@ -302,6 +333,50 @@ class TestCompilerBombs:
         with open(path, "wb") as out:
             out.write(bomb(5000, 1000))
         return path
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="a server that root does not start has no other user")
+    def test_130_43_has_few_rights(self, make, paths, module):
+        """Looked at while it compiles for a server that root starts."""
+        def add(conf):
+            for name in ("wasmctl", "libwasm_runtime.so.1"):
+                shutil.copy(os.path.join(paths.lib, name), conf.env.server_dir)
+            conf.add([f'WasmCompiler "{conf.env.server_dir}/wasmctl"', "WasmCompilerTimeout 5", "WasmCompilerMemory 1G"])
+            conf.add_wasm("/bomb", module)
+
+        env = make(add)
+        thread = threading.Thread(target=env.apache_restart)
+        thread.start()
+        try:
+            status = wait_for(lambda: self.find_compiler(f"{env.server_dir}/wasmctl"))
+            (pid,) = status["Pid"]
+            with open(f"/proc/{pid}/limits", encoding="utf-8") as file:
+                limits = {line[:26].strip(): line[26:].split()[:2] for line in file}
+            descriptors = os.listdir(f"/proc/{pid}/fd")
+        finally:
+            thread.join()
+        user = pwd.getpwnam(SERVER_USER)
+        assert status["Uid"] == [str(user.pw_uid)] * 4 and status["Gid"] == [str(user.pw_gid)] * 4
+        assert set(status["Groups"]) <= {str(user.pw_gid)} and status["NoNewPrivs"] == ["1"]
+        assert set(status["CapEff"] + status["CapPrm"]) == {"0" * 16}
+        assert limits["Max address space"] == [str(1 << 30)] * 2
+        assert limits["Max core file size"] == ["0", "0"]
+        assert set(descriptors) <= {"0", "1", "2"}
+        env.httpd_error_log.scan_recent("bomb.wasm: the compiler took longer than the 5 s")
+        env.httpd_error_log.ignore_recent([r"bomb\.wasm", "AH00020|AH00016"])
+
+    @staticmethod
+    def find_compiler(program):
+        """A process that has become the compiler and somebody else: its /proc/PID/status."""
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{pid}/exe") == program:
+                    with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+                        status = {name: text.split() for name, text in (line.split(":", 1) for line in file)}
+                    if status["Uid"][0] != "0":
+                        return status
+            except OSError:
+                pass
+        return None
 
     LIMITS = [("WasmCompilerTimeout 1", r"took longer than the 1 s it may take.*WasmCompilerTimeout"),
               ("WasmCompilerMemory 128M", r"more than the 128\.0 MiB of memory.*WasmCompilerMemory")]

@@ -258,6 +258,8 @@ int wasm_info_handler(request_rec *r)
 {
     const wasm_setup *setup = wasm_config_setup();
     wasmrt_cache_config cache;
+    const char *lack;
+    apr_uint32_t i;
 
     if (strcmp(r->handler, WASM_INFO_HANDLER_NAME)) {
         return DECLINED;
@@ -285,6 +287,9 @@ int wasm_info_handler(request_rec *r)
                ap_escape_html(r->pool, ap_get_server_description()),
                setup->layout == WASMRT_LAYOUT_RESERVED
                ? "reserved (no bounds checks)" : "compact (explicit checks)");
+    for (i = 0; (lack = wasmrt_kernel_lack(i)) != NULL; i++) {
+        ap_rprintf(r, "<tr><th>A slower way</th><td>%s</td></tr>\n", lack);
+    }
     ap_rprintf(r, "<tr><th>MPM</th><td>%s</td></tr>\n", ap_show_mpm());
     ap_rprintf(r, "<tr><th>Instances at once in a process</th><td>%d</td>"
                "</tr>\n"

@@ -170,8 +170,14 @@ wasmrt_layout wasm_resources_layout(const wasm_setup *setup)
 
 int wasm_resources_check(wasm_setup *setup, server_rec *s)
 {
+    const char *lack;
+    apr_uint32_t i;
+
     if (!check_stack(setup, s)) {
         return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    for (i = 0; (lack = wasmrt_kernel_lack(i)) != NULL; i++) {
+        ap_log_error(APLOG_MARK, APLOG_INFO, 0, s, APLOGNO(10957) "%s", lack);
     }
     check_descriptors(setup, s);
     setup->layout = wasm_resources_layout(setup);

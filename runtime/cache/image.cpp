@@ -96,6 +96,12 @@ bool first_complaint(const std::string& directory) {
   return last.exchange(hash) != hash;
 }
 
+/// The same about noexec, of which the parent's word suffices for all children.
+bool first_complaint_of_noexec() {
+  static std::atomic<bool> said{false};
+  return !said.exchange(true);
+}
+
 }  // namespace
 
 /// One call of Image::prepare().
@@ -148,6 +154,11 @@ class Preparation {
     Result<Store> store = Store::open(config_.directory);
     if (store.is_ok()) {
       store_ = store.take();
+      if (store_->is_noexec() && first_complaint_of_noexec()) {
+        say(WASMRT_LOG_WARNING, "the cache directory " + printable(config_.directory) +
+                                    " is on a file system mounted noexec, so each process has "
+                                    "compiled code in memory of its own");
+      }
     } else {
       complain(store.status());
     }

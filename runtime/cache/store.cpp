@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -97,6 +98,11 @@ Result<Store> Store::open(const std::string& directory) {
   }
   if (const std::string problem = distrust(info); !problem.empty()) return Status::io(problem);
   return Store(std::move(fd));
+}
+
+bool Store::is_noexec() const {
+  struct statvfs info {};
+  return fstatvfs(directory_.get(), &info) == 0 && (info.f_flag & ST_NOEXEC) != 0;
 }
 
 Result<std::optional<Store::Entry>> Store::find(const std::string& key) const {

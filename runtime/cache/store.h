@@ -46,6 +46,9 @@ class Store {
   /// An error says why it cannot be used.
   static Result<Store> open(const std::string& directory);
 
+  /// Whether the file system is mounted so that no code in it can be mapped.
+  [[nodiscard]] bool is_noexec() const;
+
   struct Entry {
     UniqueFd file;  ///< read-only
     uint64_t image_bytes = 0;

@@ -300,6 +300,15 @@ WASMRT_API void wasmrt_engine_destroy(wasmrt_engine *engine);
  *  that gives up its rights calls this before. @return 1 or 0. */
 WASMRT_API int wasmrt_layout_fits(uint32_t max_instances);
 
+/**
+ * Names what this kernel, or a filter around this process, does not offer, for
+ * which a slower way is taken: sentences for a log or a page.
+ *
+ * @param index  0 and up.
+ * @return the sentence; NULL behind the last.
+ */
+WASMRT_API const char *wasmrt_kernel_lack(uint32_t index);
+
 /** Loads an image: maps its pages, which all processes share, and resolves the
  *  module's imports. @return WASMRT_OK, WASMRT_INVALID or WASMRT_RESOURCES. */
 WASMRT_API wasmrt_status wasmrt_module_load(wasmrt_engine *engine,

@@ -24,15 +24,6 @@ int openat2(int directory, const char* path, uint64_t flags, mode_t mode) {
   return static_cast<int>(syscall(SYS_openat2, directory, path, &how, sizeof(how)));
 }
 
-/// Old kernels answer ENOSYS; some container filters EPERM.
-bool kernel_has_openat2() {
-  static const bool has = [] {
-    UniqueFd fd(openat2(AT_FDCWD, ".", O_PATH | O_CLOEXEC, 0));
-    return fd.valid() || (errno != ENOSYS && errno != EPERM);
-  }();
-  return has;
-}
-
 /// The part of a path that is still to be walked. Symbolic links put their
 /// target in front of it.
 class Rest {
@@ -208,6 +199,14 @@ Errno open_by_kernel(int directory, std::string_view path, int flags, mode_t mod
 }
 
 }  // namespace
+
+bool kernel_has_openat2() {
+  static const bool has = [] {
+    UniqueFd fd(openat2(AT_FDCWD, ".", O_PATH | O_CLOEXEC, 0));
+    return fd.valid() || (errno != ENOSYS && errno != EPERM);
+  }();
+  return has;
+}
 
 bool is_utf8(std::string_view text) {
   const auto* at = reinterpret_cast<const uint8_t*>(text.data());

@@ -24,6 +24,9 @@ enum class PathWalk : uint8_t {
   kOwn,        ///< component by component, expanding symbolic links here
 };
 
+/// Old kernels answer ENOSYS; the filters of some containers EPERM.
+bool kernel_has_openat2();
+
 /// Symbolic links that one lookup may pass through; Linux has the same number.
 inline constexpr int kMaxSymlinks = 40;
 /// Directories between a preopen and the end of a path, when this library
