@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the module shows of itself."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 
 import pytest
 from pyhttpd.conf import HttpdConf
+from reliability import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +168,141 @@ class TestStatus:
         assert "header lines   300 bytes\n" in dump and "descriptors    33 at once\n" in dump
         assert "variable       SECRET\n" in dump and "hidden" not in dump
         assert re.search(r"^  cached +/.*/env\.wasm$", dump, re.MULTILINE)
+
+
+def count(server, metric, guest, **labels):
+    """A figure of wasm-status."""
+    labels = "".join(f',{name}="{value}"' for name, value in labels.items())
+    text = server.curl_get(server.mkurl("/wasm-status")).outraw.decode()
+    (figure,) = re.findall(r'^%s\{module="[^"]*/%s\.wasm"%s\} (\S+)$' % (metric, guest, labels), text, re.MULTILINE)
+    return float(figure)
+
+
+@contextlib.contextmanager
+def open_request(server, path):
+    """A client that waits for its answer for a while, and then goes."""
+    with socket.create_connection(("127.0.0.1", server.http_port)) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        yield
+
+
+def add_handlers(conf):
+    conf.add(f'LoadModule status_module "{conf.env.libexec_dir}/mod_status.so"')
+    for name in ("wasm-status", "wasm-info", "server-status"):
+        conf.add([f"<Location /{name}>", f"    SetHandler {name}", "</Location>"])
+
+
+class TestOutcomes:
+
+    # What a request for the path comes to, and what its run is counted as.
+    FAILURES = [("/fault?unreachable", 500, "trapped"), ("/fault?loop", 504, "timed-out"),
+                ("/fault?memory", 500, "out-of-memory"), ("/raw?" + "x" * 3000, 502, "output-limit"),
+                ("/raw?no%20headers", 502, "bad-headers")]
+
+    def test_090_20_each(self, make_env, paths):
+        """Failures of each kind, everywhere they are shown."""
+        server = make_env("outcomes", processes=1)
+        conf = HttpdConf(server).add("WasmMaxInstances 1")
+        conf.add_wasm("/fault", f"{paths.test_guests}/fault.wasm", "WasmTimeout 0.2", "WasmMemoryLimit 4M")
+        conf.add_wasm("/raw", f"{paths.test_guests}/raw.wasm", "WasmOutputLimit 2K")
+        conf.add_wasm("/gate", f"{paths.test_guests}/gate.wasm", f'WasmMapDir /gate "{server.server_dir}/data"')
+        add_handlers(conf)
+        conf.install()
+        with server.running():
+            for path, status, _ in self.FAILURES:
+                assert server.curl_get(server.mkurl(path)).response["status"] == status, path
+            with open_request(server, "/gate"):
+                wait_for(lambda: count(server, "wasm_running", "gate") == 1)
+                assert server.curl_get(server.mkurl("/raw")).response["status"] == 503
+            wait_for(lambda: count(server, "wasm_runs_total", "gate", outcome="aborted") == 1)
+            assert count(server, "wasm_running", "gate") == 0
+            expected = [(path[1:].split("?")[0], outcome) for path, _, outcome in self.FAILURES]
+            for guest, outcome in [*expected, ("raw", "busy")]:
+                assert count(server, "wasm_runs_total", guest, outcome=outcome) == 1, outcome
+            auto = server.curl_get(server.mkurl("/server-status?auto")).outraw.decode()
+            page = server.curl_get(server.mkurl("/server-status")).outraw.decode()
+            logged = [outcome for *_, outcome, _ in server.access_log()]
+            server.httpd_error_log.ignore_recent([r"/(fault|raw|gate)\.wasm"])
+        for guest, outcome in expected:
+            number = re.search(rf"^WasmModule(\d+): .*/{guest}\.wasm$", auto, re.MULTILINE).group(1)
+            assert f"WasmModule{number}Outcome-{outcome}: 1\n" in auto
+            assert outcome in logged
+        assert re.search(r"/fault\.wasm</td><td>0</td><td>0</td><td>1 trapped, 1 timed-out, 1 out-of-memory</td>", page)
+        assert re.search(r"/raw\.wasm</td><td>0</td><td>0</td><td>1 output-limit, 1 bad-headers, 1 busy</td>", page)
+        # Times to instantiate and to run, each at three points.
+        (cells,) = re.findall(r"/fault\.wasm</td>(.*)</tr>", page)
+        times = [float(cell) for cell in re.findall(r"<td>(\d+)</td>", cells)[2:8]]
+        assert len(times) == 6 and 0 < times[0] <= times[1] <= times[2] and times[5] >= 200_000, cells
+
+    def test_090_21_under_way(self, make_env, paths):
+        """In all processes; a process that is killed takes its runs along."""
+        server = make_env("running", mpm="prefork", processes=2)
+        conf = HttpdConf(server)
+        conf.add_wasm("/gate", f"{paths.test_guests}/gate.wasm", f'WasmMapDir /gate "{server.server_dir}/data"')
+        add_handlers(conf)
+        conf.install()
+        with server.running():
+            with open_request(server, "/gate"), open_request(server, "/gate"):
+                wait_for(lambda: count(server, "wasm_running", "gate") == 2)
+                # Whoever waits at the gate has the directory open.
+                (victim, _) = [pid for pid in server.child_pids() if f"{server.server_dir}/data" in
+                               {os.path.realpath(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}]
+                os.kill(victim, signal.SIGKILL)
+                wait_for(lambda: count(server, "wasm_running", "gate") == 1)
+                with open(os.path.join(server.server_dir, "data/open"), "w", encoding="utf-8"):
+                    pass
+                wait_for(lambda: count(server, "wasm_runs_total", "gate", outcome="exited") == 1)
+            assert count(server, "wasm_running", "gate") == 0
+
+
+class TestInfo:
+
+    def test_090_30_off_by_default(self, env):
+        """Nobody sees these pages whose configuration does not name them."""
+        for name in ("wasm-info", "wasm-status"):
+            assert env.curl_get(env.mkurl(f"/elsewhere/{name}")).response["status"] == 404
+
+    def test_090_31_what_support_asks_for(self, env):
+        page = env.curl_get(env.mkurl("/wasm-info")).outraw.decode()
+        rows = dict(re.findall(r"<tr><th>([^<]*)</th><td>([^<]*)</td></tr>", page))
+        assert re.fullmatch(r"\d+\.\d+\.\d+", rows["libwasm_runtime"])
+        assert re.fullmatch(r"Wasmtime \d+\.\d+\.\d+", rows["Engine"])
+        assert rows["Server"].startswith("Apache/2.") and rows["MPM"] == "event"
+        assert rows["Memory layout"].startswith("reserved")
+        assert rows["Instances at once in a process"] == "28"   # 16 threads
+        assert rows["Native stack of a guest"] == "1048576 bytes"
+        assert rows["Cache"] == env.cache_dir and rows["Compiler"].endswith("/wasmctl")
+        assert re.search(r"said: It works\. It took \d+\.\d &micro;s to instantiate and \d+\.\d &micro;s to run", page)
+
+    def test_090_32_when_it_does_not_work(self, make_env):
+        server = make_env("broken", processes=1, cache_dir=None)
+        server.cache_dir = os.path.join(server.server_dir, "cache")
+        conf = HttpdConf(server).add("WasmCompiler /bin/false")
+        add_handlers(conf)
+        conf.install()
+        with server.running():
+            page = server.curl_get(server.mkurl("/wasm-info")).outraw.decode()
+        assert re.search(r"A guest did not run: .*the compiler /bin/false failed with exit status 1", page), page
+        assert "It works" not in page
+
+
+class TestDryRun:
+
+    def test_090_40_compiles_nothing(self, make_env, paths):
+        """It leaves no cache behind, calls no compiler, and says what a start would have to compile."""
+        server = make_env("dry", processes=1, cache_dir=None)
+        server.cache_dir = os.path.join(server.server_dir, "cache")
+        compiler = os.path.join(server.server_dir, "compiler")
+        with open(compiler, "w", encoding="utf-8") as out:
+            out.write(f"#!/bin/sh\ntouch '{server.server_dir}/called'\n")
+        os.chmod(compiler, 0o755)
+        conf = HttpdConf(server).add(f'WasmCompiler "{compiler}"')
+        conf.add_wasm("/php", f"{paths.guests}/php-cgi.wasm", "WasmSnapshot Off")
+        conf.install()
+        r = server.run([server.httpd, "-f", os.path.join(server.server_dir, "conf/httpd.conf"), "-t",
+                        "-D", "DUMP_WASM"])
+        assert r.exit_code == 0 and "Syntax OK" in r.stderr, r
+        assert f"WebAssembly modules, cache {server.cache_dir}:\n" in r.stdout
+        assert re.search(r"^  not cached  /.*/php-cgi\.wasm$", r.stdout, re.MULTILINE), r.stdout
+        assert not os.path.exists(server.cache_dir)
+        assert not os.path.exists(f"{server.server_dir}/called")

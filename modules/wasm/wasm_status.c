@@ -418,15 +418,30 @@ int wasm_status_handler(request_rec *r)
     return OK;
 }
 
-static apr_uint32_t failures(status_row *row)
+/* @return how runs ended that did not end well, each outcome with its count. */
+static const char *failures(apr_pool_t *pool, status_row *row)
 {
-    apr_uint32_t sum = 0;
+    const char *text = "";
     unsigned int i;
 
     for (i = 1; i < STATUS_OUTCOMES; i++) {
-        sum += apr_atomic_read32(&row->ended[i]);
+        apr_uint32_t count = apr_atomic_read32(&row->ended[i]);
+
+        if (count) {
+            text = apr_psprintf(pool, "%s%s%u %s", text, *text ? ", " : "",
+                                (unsigned int)count, outcome_names[i]);
+        }
     }
-    return sum;
+    return *text ? text : "0";
+}
+
+static void cells_of_times(request_rec *r, status_times *times)
+{
+    unsigned int i;
+
+    for (i = 0; i < STATUS_PARTS; i++) {
+        ap_rprintf(r, "<td>%.0f</td>", percentile(times, parts[i].part));
+    }
 }
 
 static void section_text(request_rec *r)
@@ -473,23 +488,21 @@ static void section_html(request_rec *r)
 
     ap_rputs("<hr />\n<h2>WebAssembly</h2>\n<table border=\"1\">\n<tr>"
              "<th>Module</th><th>Running</th><th>Ended well</th>"
-             "<th>Otherwise</th><th>Instantiate, &micro;s: 50 %</th>"
+             "<th>Otherwise</th>"
+             "<th>Instantiate, &micro;s: 50 %</th><th>90 %</th><th>99 %</th>"
              "<th>Run, &micro;s: 50 %</th><th>90 %</th><th>99 %</th>"
              "<th>Memory at most, KiB</th><th>Images: from the cache</th>"
              "<th>compiled</th><th>failed</th><th>Size, KiB</th></tr>\n", r);
     for (i = 0; i < counts->rows; i++) {
         status_row *row = &counts->row[i];
 
-        ap_rprintf(r, "<tr><td>%s</td><td>%u</td><td>%u</td><td>%u</td>"
-                   "<td>%.0f</td>", ap_escape_html(r->pool, row->path),
+        ap_rprintf(r, "<tr><td>%s</td><td>%u</td><td>%u</td><td>%s</td>",
+                   ap_escape_html(r->pool, row->path),
                    (unsigned int)now_running((int)i),
                    (unsigned int)apr_atomic_read32(&row->ended[0]),
-                   (unsigned int)failures(row),
-                   percentile(&row->instantiate, 0.5));
-        for (j = 0; j < STATUS_PARTS; j++) {
-            ap_rprintf(r, "<td>%.0f</td>",
-                       percentile(&row->run, parts[j].part));
-        }
+                   failures(r->pool, row));
+        cells_of_times(r, &row->instantiate);
+        cells_of_times(r, &row->run);
         ap_rprintf(r, "<td>%u</td>",
                    64 * (unsigned int)apr_atomic_read32(&row->memory_pages));
         for (j = 0; j < STATUS_SOURCES; j++) {
