@@ -7,6 +7,7 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from pyhttpd.conf import HttpdConf
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WASMCTL = os.path.join(ROOT, os.environ.get("BUILD", "build/release"), "wasmctl")
@@ -57,6 +58,48 @@ def test_manual_has_a_syntax_and_a_use_for_each():
     for name, each in documented.items():
         for part in ("description", "syntax", "usage"):
             assert each.find(part) is not None and "".join(each.find(part).itertext()).strip(), (name, part)
+
+
+def examples():
+    """Names of directives, and the configurations that the manual shows for each."""
+    return {name: ["".join(block.itertext()) for block in each.iter("highlight")]
+            for name, each in documented_directives().items()}
+
+
+def test_manual_has_an_example_of_each():
+    for name, texts in examples().items():
+        assert any(re.search(rf"^\s*{name} ", text, re.MULTILINE) for text in texts), name
+
+
+# Has all that an example asks of a module.
+MODULE = """(module (memory (export "memory") 1) (func (export "_start")) (func (export "report"))
+  (func (export "wizer-initialize")))"""
+
+
+def test_manual_examples_are_right(make_env):
+    """The server takes each of them, where its files are there."""
+    server = make_env("manual")
+    module = os.path.join(server.server_dir, "module.wasm")
+    subprocess.run(["wat2wasm", "-", "-o", module], input=MODULE, text=True, check=True)
+
+    def stand_in(found):
+        path = found.group()
+        if path.endswith(".wasm"):
+            return module
+        if path.endswith("/wasmctl"):
+            return os.path.abspath(WASMCTL)
+        os.makedirs(server.server_dir + path, exist_ok=True)
+        return server.server_dir + path
+
+    page = open(os.path.join(ROOT, "docs/manual/mod/mod_wasm.xml"), encoding="utf-8").read()
+    blocks = ["".join(each.itertext()) for each in
+              ElementTree.fromstring(re.sub(r"<!DOCTYPE[^>]*>", "", page)).iter("highlight")]
+    assert len(blocks) > len(documented_directives())
+    for block in blocks:
+        text = re.sub(r'(?<=["\s])(/(srv|var|usr|opt)/[^"\s>]+|[^"\s]+/[^"\s]+\.wasm)', stand_in, block)
+        HttpdConf(server).add(text).install()
+        r = server.check_config()
+        assert r.exit_code == 0, (text, r)
 
 
 def usage(*arguments):
