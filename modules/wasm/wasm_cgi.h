@@ -20,8 +20,8 @@
  *        response's headers. Behaves as mod_cgi does where it can.
  */
 
-#ifndef MOD_WASM_CGI_H
-#define MOD_WASM_CGI_H
+#ifndef WASM_CGI_H
+#define WASM_CGI_H
 
 #include "mod_wasm.h"
 
@@ -49,4 +49,4 @@ const wasmrt_variable *wasm_cgi_environment(request_rec *r,
 int wasm_cgi_headers(request_rec *r, const char *path, const char *block,
                      apr_size_t length, const char **redirect);
 
-#endif /* MOD_WASM_CGI_H */
+#endif /* WASM_CGI_H */

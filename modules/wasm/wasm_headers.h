@@ -23,8 +23,8 @@
  * its implementation use the C library only, to be tested by themselves.
  */
 
-#ifndef MOD_WASM_HEADERS_H
-#define MOD_WASM_HEADERS_H
+#ifndef WASM_HEADERS_H
+#define WASM_HEADERS_H
 
 #include <stddef.h>
 
@@ -116,4 +116,4 @@ const char *wasm_headers_message(wasm_headers_result result);
  *  describes the connection or the framing of the message on it. */
 int wasm_headers_is_hop_by_hop(const wasm_headers_line *line);
 
-#endif /* MOD_WASM_HEADERS_H */
+#endif /* WASM_HEADERS_H */

@@ -482,8 +482,8 @@ static int io_write(void *baton, const void *buffer, size_t length)
 
     if (io->phase == WASM_IO_HEADERS) {
         size_t used;
-        wasm_headers_end end = wasm_headers_find_end(&io->finder, data, length,
-                                                     &used);
+        wasm_headers_end end = wasm_headers_find_end(&io->finder, data,
+                                                     length, &used);
 
         if (end == WASM_HEADERS_TOO_LARGE) {
             ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, io->r, APLOGNO(10932)

@@ -23,8 +23,8 @@
  * guest reads, and output goes to the output filters in pieces.
  */
 
-#ifndef MOD_WASM_IO_H
-#define MOD_WASM_IO_H
+#ifndef WASM_IO_H
+#define WASM_IO_H
 
 #include "httpd.h"
 #include "apr_buckets.h"
@@ -133,4 +133,4 @@ int wasm_io_finish(wasm_io *io);
  *  come, so that the client can tell. @return the handler's result. */
 int wasm_io_break(wasm_io *io);
 
-#endif /* MOD_WASM_IO_H */
+#endif /* WASM_IO_H */
