@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import socket
+import subprocess
 import tempfile
 import time
 from types import SimpleNamespace
@@ -69,6 +70,7 @@ ZOO = [
     guest("start_trap", 500, "a fault: unreachable.*its stack: begin"),
     guest("calls_at_the_end", 200, "a fault: stack overflow.*WasmStackLimit", cut_off=True),
     guest("gc_heap", 500, "ran out of memory: .*GC heap.*WasmMemoryLimit", directives=["WasmMemoryLimit 64M"]),
+    guest("long_names", 500, r"a fault: unreachable.*its stack: (?=.{900,1023}$)function 10 <- n{150,250}\.\.\. <- n"),
     guest("huge_directory", 200, says=b"%d entries" % (ENTRIES + 2)),
 ]
 
@@ -89,6 +91,12 @@ GC_HEAP = b"\0asm\1\0\0\0" + b"".join([
     section(10, b"\x1b\1\1\x7f"                        # (local i32)
                 b"\3\x40\x20\0\x41\xc0\x84\x3d\xfb\7\0\x26\0"  # loop, table.set, array.new_default
                 b"\x20\0\x41\1\x6a\x21\0\x0c\0\x0b\x0b")])
+
+
+# The stack of a fault would fill the log, if it were told whole.
+LONG_NAMES = "".join([
+    '(module (memory (export "memory") 1) (func (export "_start") (call 1))',
+    *(f"(func ${'n' * 50000}{i} (call {i + 1}))" for i in range(1, 10)), "(func unreachable))"])
 
 
 @pytest.fixture(scope="session")
@@ -131,8 +139,11 @@ def env(make_env, mpm, paths, huge_directory):
     os.mkdir(made)
     with open(os.path.join(made, "gc_heap.wasm"), "wb") as out:
         out.write(GC_HEAP)
+    subprocess.run(["wat2wasm", "--debug-names", "-", "-o", os.path.join(made, "long_names.wasm")],
+                   input=LONG_NAMES, text=True, check=True)
     for each in ZOO:
-        folder = made if each.name == "gc_heap" else f"{paths.test_guests}/hostile"
+        is_made = os.path.exists(f"{made}/{each.name}.wasm")
+        folder = made if is_made else f"{paths.test_guests}/hostile"
         conf.add_wasm(f"/{each.name}", f"{folder}/{each.name}.wasm",
                       f'WasmMapDir /data "{data}"', f'WasmMapDir /huge "{huge_directory}" ro',
                       *each.directives)

@@ -56,6 +56,7 @@ class TestDefaults:
                          "many_opens", "recursion"):
                 conf.add_wasm(f"/{name}", f"{paths.test_guests}/hostile/{name}.wasm",
                               f'WasmMapDir /data "{data}"')
+            conf.add_wasm("/output_flood", f"{paths.test_guests}/hostile/output_flood.wasm", "WasmTimeout 60")
 
         env = serve(add)
         expect(env, "/endless_loop", 504, "time limit of 2 s.*see WasmTimeout")
@@ -67,6 +68,10 @@ class TestDefaults:
         env.httpd_error_log.ignore_recent(["the highest descriptor is 255", "many_opens.wasm was stopped"])
         r = env.curl_get(env.mkurl("/recursion?20000"))
         assert r.outraw == b"20000 calls deep\n"
+        # Counted, though of an answer to HEAD nothing is sent.
+        assert env.curl_head(env.mkurl("/output_flood")).response["status"] == 200
+        env.httpd_error_log.scan_recent("wrote too much: .* limit of 1024 MiB .see WasmOutputLimit", timeout=60)
+        env.httpd_error_log.ignore_recent(["output_flood.wasm wrote too much"])
 
 
 class TestInstances:

@@ -205,8 +205,7 @@ class TestChildren:
         assert after.mappings <= before.mappings + 3
         assert after.address_kib <= before.address_kib + 1024
         assert after.memory_kib <= before.memory_kib + 1024
-        # worker counts children that still end as if they were there.
-        env.httpd_error_log.ignore_recent(SIGNALS + [r"fault\.wasm", "AH00288"])
+        env.httpd_error_log.ignore_recent(SIGNALS + [r"fault\.wasm"])
         record(mpm, "child replaced", len(seen), result.requests, result.lost)
 
     def test_140_21_killed(self, serve, mpm):

@@ -11,10 +11,11 @@ class HttpdErrorLog:
     ignore_recent(); get_missed() gives all other lines of level warn and
     above, and those that tell of a child killed by a signal."""
 
-    # A server of a test is as small as it is told to be, and says so. When it is stopped
+    # A server of a test is as small as it is told to be, and says so; worker counts
+    # children that start or end as if they took places (AH00288). When it is stopped
     # the event MPM closes the sockets of its workers, which one that is about to wait
     # for its client's end reports.
-    RE_OWN = re.compile(r"AH(10159|00287|00161|00484|00485)|AH03092: process_lingering_close")
+    RE_OWN = re.compile(r"AH(10159|00287|00288|00161|00484|00485)|AH03092: process_lingering_close")
     RE_BAD = re.compile(r"^\[[^]]*\] \[[^]:]*:(warn|error|crit|alert|emerg)\]|exit signal|AH00051|AH00052")
 
     def __init__(self, path):
