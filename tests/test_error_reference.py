@@ -5,6 +5,8 @@ import glob
 import os
 import re
 
+from pyhttpd.conf import HttpdConf
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -67,3 +69,30 @@ def logged_levels():
 def test_each_row_gives_the_level():
     explained = {number: set(rest.split(" | ")[0].strip().split(", ")) for number, rest in explained_rows()}
     assert explained == logged_levels()
+
+
+def test_what_one_sees_without_a_message(make_env, paths):
+    """Forgotten lines of a configuration for PHP, and what the page says of them."""
+    server = make_env("symptoms", processes=1)
+    conf = HttpdConf(server)
+    php = f'WasmModule "{paths.guests}/php-cgi.wasm"'
+    handler, cgi = "AddHandler wasm-handler .php", "WasmEnableCGI On"
+    for name, lines in (("handler", [php, cgi]), ("directory", [php, cgi, handler]),
+                        ("names", [php, cgi, handler, f'WasmMapDir /app "{server.server_dir}/names"']),
+                        ("cgi", [php, handler, f'WasmDir "{server.server_dir}/cgi"'])):
+        folder = os.path.join(server.server_dir, name)
+        os.makedirs(folder)
+        with open(f"{folder}/x.php", "w", encoding="utf-8") as out:
+            out.write("<?php echo 'run';")
+        conf.add([f'Alias "/{name}" "{folder}"', f'<Directory "{folder}">', "    Require all granted", *lines,
+                  "</Directory>"])
+    conf.install()
+    with server.running():
+        seen = {name: server.curl_get(server.mkurl(f"/{name}/x.php")).stdout
+                for name in ("handler", "directory", "names", "cgi")}
+    assert seen["handler"] == "<?php echo 'run';"
+    assert seen["directory"] == seen["names"] == "No input file specified.\n"
+    assert re.match(r"X-Powered-By: .*\r?\nContent-type: text/html", seen["cgi"])
+    with open(os.path.join(ROOT, "docs/errors.md"), encoding="utf-8") as file:
+        page = file.read()
+    assert "`No input file specified.` from PHP" in page and "`Content-type:` at the top" in page
