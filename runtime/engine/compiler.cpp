@@ -4,12 +4,16 @@
 #include <sys/auxv.h>
 
 #include <cstdio>
+#include <vector>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #endif
 
+#include "engine/module_parts.h"
 #include "engine/settings.h"
+#include "engine/wasmtime_bridge.h"
+#include "support/text.h"
 #include "version.h"
 
 namespace wasmrt {
@@ -36,6 +40,20 @@ std::string processor_tag() {
   return tag + part;
 }
 
+/// The module in the form that can be rewound, if it has one.
+std::vector<uint8_t> rewindable(std::span<const uint8_t> wasm) {
+  std::vector<uint8_t> module;
+  if constexpr (WASMRT_HAS_BRIDGE) {
+    module_with_state_exported(
+        wasm.data(), wasm.size(),
+        [](void* baton, const uint8_t* bytes, size_t size) {
+          static_cast<std::vector<uint8_t>*>(baton)->assign(bytes, bytes + size);
+        },
+        &module);
+  }
+  return module;
+}
+
 }  // namespace
 
 Status compile(std::span<const uint8_t> wasm, wasmrt_layout layout,
@@ -43,12 +61,22 @@ Status compile(std::span<const uint8_t> wasm, wasmrt_layout layout,
   ConfigHandle config = new_config(layout);
   wasmtime_config_parallel_compilation_set(config.get(), true);
   const EngineHandle engine(wasm_engine_new_with_config(config.release()));
+  const std::vector<uint8_t> prepared = rewindable(wasm);
+  if (!prepared.empty()) wasm = prepared;
   wasmtime_module_t* raw_module = nullptr;
   if (const ErrorHandle error{
           wasmtime_module_new(engine.get(), wasm.data(), wasm.size(), &raw_module)}) {
     return Status::invalid("not a module that the engine accepts: " + error_text(error.get()));
   }
   const ModuleHandle module(raw_module);
+  if (prepared.empty()) {
+    // Whoever loads the image would take them for ours.
+    const std::vector<std::string> names = exports_from(module.get(), kReservedExports);
+    if (!names.empty()) {
+      return Status::invalid("it exports \"" + printable(names.front()) +
+                             "\"; names that begin with \"wasmrt:\" are reserved");
+    }
+  }
   wasm_byte_vec_t image;
   if (const ErrorHandle error{wasmtime_module_serialize(module.get(), &image)}) {
     return Status::resources("the compiled code could not be written out: " +

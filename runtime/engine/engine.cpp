@@ -10,6 +10,7 @@
 #include "engine/host_call.h"
 #include "engine/settings.h"
 #include "engine/wasmtime_bridge.h"
+#include "engine/written_pages.h"
 
 namespace wasmrt {
 namespace {
@@ -19,6 +20,8 @@ constexpr uint32_t kMaxInstances = 16384;
 
 // A module with exceptions or GC types takes a second memory for its heap.
 constexpr uint32_t kMemoriesPerInstance = 2;
+// Modules whose instances can be rewound have one that never runs.
+constexpr uint32_t kMostPristine = 64;
 constexpr uint64_t kSlotBytes = (uint64_t{4} << 30) + (uint64_t{32} << 20);
 
 // What stays in place of a memory after a run, to be reset by a copy: no page
@@ -29,26 +32,32 @@ constexpr uint64_t kSlotBytes = (uint64_t{4} << 30) + (uint64_t{32} << 20);
 constexpr size_t kKeepWrittenBytes = size_t{4} << 20;
 constexpr size_t kKeepLowestBytes = size_t{256} << 10;
 
+/// As many as run wait to be run again, at most.
+uint32_t slots_for(uint32_t instances) { return 2 * instances + kMostPristine; }
+
 uint64_t reserved_bytes(uint32_t instances) {
-  return uint64_t{instances} * (kMemoriesPerInstance * kSlotBytes +
-                                kTablesPerModule * kTableElements * sizeof(void*)) +
+  return uint64_t{slots_for(instances)} *
+             (kMemoriesPerInstance * kSlotBytes +
+              kTablesPerModule * kTableElements * sizeof(void*)) +
          kSlotBytes;
 }
 
 // Whether pools can ask the kernel which pages a run has written. The first
 // call opens what they ask through, for this process and its future children.
+// They ask for pages that are in memory only, and would leave one that was
+// written and then swapped out to the next run.
 bool knows_written() {
-  if constexpr (WASMRT_HAS_BRIDGE) return pool_knows_written();
+  if constexpr (WASMRT_HAS_BRIDGE) return pool_knows_written() && !has_swap();
   return false;
 }
 
-void set_pool(wasm_config_t* config, uint32_t instances) {
+void set_pool(wasm_config_t* config, uint32_t slots) {
   const PoolConfigHandle pool(wasmtime_pooling_allocation_config_new());
   wasmtime_pooling_allocation_config_t* p = pool.get();
-  wasmtime_pooling_allocation_config_total_core_instances_set(p, instances);
-  wasmtime_pooling_allocation_config_total_memories_set(p, instances * kMemoriesPerInstance);
-  wasmtime_pooling_allocation_config_total_gc_heaps_set(p, instances);
-  wasmtime_pooling_allocation_config_total_tables_set(p, instances * kTablesPerModule);
+  wasmtime_pooling_allocation_config_total_core_instances_set(p, slots);
+  wasmtime_pooling_allocation_config_total_memories_set(p, slots * kMemoriesPerInstance);
+  wasmtime_pooling_allocation_config_total_gc_heaps_set(p, slots);
+  wasmtime_pooling_allocation_config_total_tables_set(p, slots * kTablesPerModule);
   wasmtime_pooling_allocation_config_max_memories_per_module_set(p, kMemoriesPerModule);
   wasmtime_pooling_allocation_config_max_tables_per_module_set(p, kTablesPerModule);
   wasmtime_pooling_allocation_config_table_elements_set(p, kTableElements);
@@ -59,8 +68,10 @@ void set_pool(wasm_config_t* config, uint32_t instances) {
   // All of a table: giving part of it back would interrupt every processor that
   // runs a thread of the server, in each run.
   wasmtime_pooling_allocation_config_table_keep_resident_set(p, kTableElements * sizeof(void*));
-  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, instances);
-  if constexpr (WASMRT_HAS_BRIDGE) pool_reset_written_set(p);
+  wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, slots);
+  if constexpr (WASMRT_HAS_BRIDGE) {
+    if (knows_written()) pool_reset_written_set(p);
+  }
   wasmtime_pooling_allocation_strategy_set(config, p);
 }
 
@@ -70,6 +81,7 @@ bool Engine::reserved_layout_fits(uint32_t max_instances) {
   if (max_instances == 0) max_instances = kDefaultInstances;
   // Here, since a server asks this before it forks and gives up its rights.
   knows_written();
+  knows_written_pages();
   const size_t bytes = reserved_bytes(std::min(max_instances, kMaxInstances));
   void* probe = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (probe == MAP_FAILED) return false;
@@ -108,7 +120,7 @@ Result<std::shared_ptr<Engine>> Engine::create(const wasmrt_engine_config& confi
                                " GiB of address space that " + std::to_string(instances) +
                                " instances take (see `ulimit -v`)");
     }
-    set_pool(wasm_config.get(), instances);
+    set_pool(wasm_config.get(), slots_for(instances));
   }
 
   EngineHandle engine(wasm_engine_new_with_config(wasm_config.release()));
@@ -120,7 +132,8 @@ Result<std::shared_ptr<Engine>> Engine::create(const wasmrt_engine_config& confi
 
   std::unique_ptr<Parts> parts(new Parts{
       config.layout, stack, std::chrono::milliseconds(config.wait_ms), config.log, config.log_baton,
-      std::move(engine), std::move(linker), Places(instances), ticker.take()});
+      std::move(engine), std::move(linker), Places(instances), IdleInstances(instances), kMostPristine,
+      ticker.take()});
   return std::shared_ptr<Engine>(new Engine(std::move(parts)));
 }
 

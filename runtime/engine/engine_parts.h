@@ -3,10 +3,12 @@
 // Private to engine/.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 
 #include "engine/engine.h"
+#include "engine/instance.h"
 #include "engine/places.h"
 #include "engine/ticker.h"
 #include "engine/wasmtime_handles.h"
@@ -24,6 +26,9 @@ struct Engine::Parts {
   EngineHandle engine;
   LinkerHandle linker;
   Places places;
+  IdleInstances idle;
+  /// How many more modules can have an instance to restore others from.
+  std::atomic<uint32_t> pristine_left;
   std::unique_ptr<Ticker> ticker;
 
   void say(wasmrt_log_level level, const std::string& message) const {

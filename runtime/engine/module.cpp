@@ -12,6 +12,8 @@
 #include "cache/image.h"
 #include "engine/engine_parts.h"
 #include "engine/module_parts.h"
+#include "engine/settings.h"
+#include "engine/written_pages.h"
 
 namespace wasmrt {
 namespace {
@@ -51,6 +53,8 @@ Result<ModuleHandle> load_image(const Engine::Parts& engine, const Image& image)
   return copy;
 }
 
+constexpr uint64_t kLargestMemory = uint64_t{4} << 30;
+
 bool exports(const wasm_exporttype_t* item, std::string_view name) {
   const wasm_name_t* exported = wasm_exporttype_name(item);
   return std::string_view(exported->data, exported->size) == name;
@@ -78,8 +82,26 @@ bool is_plain_function(const wasm_externtype_t* type) {
 
 }  // namespace
 
+std::vector<std::string> exports_from(const wasmtime_module_t* module, std::string_view prefix) {
+  std::vector<std::string> names;
+  wasm_exporttype_vec_t items;
+  wasmtime_module_exports(module, &items);
+  for (size_t i = 0; i < items.size; ++i) {
+    const wasm_name_t* name = wasm_exporttype_name(items.data[i]);
+    const std::string_view exported(name->data, name->size);
+    if (exported.starts_with(prefix)) names.emplace_back(exported);
+  }
+  wasm_exporttype_vec_delete(&items);
+  return names;
+}
+
 Module::Module(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-Module::~Module() = default;
+
+Module::~Module() {
+  Engine::Parts& engine = parts_->engine->parts();
+  engine.idle.drop_all_of(*this);
+  if (parts_->pristine) engine.pristine_left.fetch_add(1);
+}
 
 const std::string& Module::path() const { return parts_->path; }
 Engine& Module::engine() const { return *parts_->engine; }
@@ -100,9 +122,32 @@ Result<std::shared_ptr<Module>> Module::load(std::shared_ptr<Engine> engine, con
   bool is_reactor = false;
   with_export(module.value().get(), "_initialize",
               [&](const wasm_externtype_t* type) { is_reactor = is_plain_function(type); });
+  bool is_rewindable = false;
+  std::vector<std::string> globals;
+  if (engine->layout() == WASMRT_LAYOUT_RESERVED && knows_written_pages()) {
+    is_rewindable = !exports_from(module.value().get(), kMemoryExport).empty();
+    globals = exports_from(module.value().get(), kGlobalExport);
+  }
   std::unique_ptr<Parts> parts(new Parts{std::move(engine), image.path(), module.take(),
-                                         InstancePreHandle(raw_pre), is_reactor});
+                                         InstancePreHandle(raw_pre), is_reactor, is_rewindable,
+                                         std::move(globals)});
   return std::shared_ptr<Module>(new Module(std::move(parts)));
+}
+
+const Instance* Module::pristine() const {
+  std::call_once(parts_->pristine_once, [this] {
+    Engine::Parts& engine = parts_->engine->parts();
+    uint32_t left = engine.pristine_left.load();
+    while (left > 0 && !engine.pristine_left.compare_exchange_weak(left, left - 1)) continue;
+    if (left == 0) return;
+    std::unique_ptr<Instance> instance = Instance::create(*this, kLargestMemory);
+    if (Ending end; instance->instantiate(end)) {
+      parts_->pristine = std::move(instance);
+    } else {
+      engine.pristine_left.fetch_add(1);
+    }
+  });
+  return parts_->pristine.get();
 }
 
 Status Module::check_entry_point(const std::string& name) const {

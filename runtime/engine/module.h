@@ -10,6 +10,7 @@ namespace wasmrt {
 
 class Engine;
 class Image;
+class Instance;
 
 /// A module loaded into an engine, its imports resolved. Immutable; shared by
 /// all threads and by every command made from it.
@@ -26,6 +27,9 @@ class Module {
 
   /// Whether `name` is exported as a function without parameters and results.
   [[nodiscard]] Status check_entry_point(const std::string& name) const;
+
+  /// An instance of it as it was made, to restore others from; null if there is none.
+  [[nodiscard]] const Instance* pristine() const;
 
   struct Parts;
   [[nodiscard]] const Parts& parts() const { return *parts_; }

@@ -4,9 +4,13 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "engine/engine.h"
+#include "engine/instance.h"
 #include "engine/module.h"
 #include "engine/wasmtime_handles.h"
 
@@ -20,6 +24,17 @@ struct Module::Parts {
   /// It exports "_initialize": a reactor, whose constructors run before any
   /// entry point but _start (WASI application ABI).
   bool is_reactor;
+  /// All that a run can leave behind can be undone: the compiler found the module to
+  /// be so (rewindable.rs), and the kernel tells which pages were written.
+  bool is_rewindable;
+  /// What its mutable globals are exported as, if it is rewindable.
+  std::vector<std::string> globals;
+  /// An instance that never runs, made when it is first needed.
+  std::once_flag pristine_once{};
+  std::unique_ptr<Instance> pristine{};
 };
+
+/// The names of exports that begin with `prefix`.
+std::vector<std::string> exports_from(const wasmtime_module_t* module, std::string_view prefix);
 
 }  // namespace wasmrt

@@ -9,8 +9,9 @@
 #include <string>
 
 #include "engine/command.h"
+#include "engine/ending.h"
 #include "engine/engine_parts.h"
-#include "engine/host_call.h"
+#include "engine/instance.h"
 #include "engine/module_parts.h"
 #include "engine/settings.h"
 #include "support/text.h"
@@ -153,116 +154,6 @@ class RunHost final : public wasi::Host {
   uint64_t output_bytes_ = 0;
 };
 
-/// Called by the guest's own code at each tick of the engine's clock.
-wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, uint64_t* ticks,
-                          wasmtime_update_deadline_kind_t* kind) noexcept {
-  auto* context = static_cast<wasi::Context*>(data);
-  const Stop stop = context->host().check();
-  if (stop != Stop::kNone) {
-    context->stop_with(stop);
-    return wasmtime_error_new("stop");
-  }
-  *ticks = 1;
-  *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
-  return nullptr;
-}
-
-const char* trap_text(wasmtime_trap_code_t code) {
-  switch (code) {
-    case WASMTIME_TRAP_CODE_STACK_OVERFLOW:
-      return "stack overflow";
-    case WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS:
-      return "out of bounds memory access";
-    case WASMTIME_TRAP_CODE_TABLE_OUT_OF_BOUNDS:
-      return "out of bounds table access";
-    case WASMTIME_TRAP_CODE_INDIRECT_CALL_TO_NULL:
-      return "indirect call to null";
-    case WASMTIME_TRAP_CODE_BAD_SIGNATURE:
-      return "indirect call type mismatch";
-    case WASMTIME_TRAP_CODE_INTEGER_OVERFLOW:
-      return "integer overflow";
-    case WASMTIME_TRAP_CODE_INTEGER_DIVISION_BY_ZERO:
-      return "integer divide by zero";
-    case WASMTIME_TRAP_CODE_BAD_CONVERSION_TO_INTEGER:
-      return "invalid conversion to integer";
-    case WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED:
-      return "unreachable instruction executed";
-    case WASMTIME_TRAP_CODE_NULL_REFERENCE:
-      return "null reference";
-    case WASMTIME_TRAP_CODE_ALLOCATION_TOO_LARGE:
-      return "allocation too large";
-    default:
-      return nullptr;
-  }
-}
-
-std::string backtrace_text(const wasm_frame_vec_t& frames) {
-  std::string text;
-  for (size_t i = 0; i < frames.size && text.size() < sizeof(wasmrt_result::backtrace); ++i) {
-    if (i > 0) text += " <- ";
-    const wasm_name_t* name = wasmtime_frame_func_name(frames.data[i]);
-    if (name != nullptr) {
-      text += printable({name->data, name->size}, 200);
-    } else {
-      text += "function " + std::to_string(wasm_frame_func_index(frames.data[i]));
-    }
-  }
-  return text;
-}
-
-/// How a guest's code came to its end, other than by returning.
-struct Ending {
-  TrapHandle trap;
-  ErrorHandle error;
-  [[nodiscard]] explicit operator bool() const { return trap || error; }
-
-  [[nodiscard]] std::string text() const {
-    wasmtime_trap_code_t code = 0;
-    if (trap && wasmtime_trap_code(trap.get(), &code)) {
-      if (const char* known = trap_text(code)) return known;
-    }
-    if (error) return error_text(error.get());
-    wasm_message_t message;
-    wasm_trap_message(trap.get(), &message);
-    std::string_view raw(message.data, message.size);
-    std::string text = printable(raw.substr(0, raw.find_first_of(std::string_view("\n\0", 2))));
-    wasm_byte_vec_delete(&message);
-    return text;
-  }
-
-  [[nodiscard]] bool is_stack_overflow() const {
-    wasmtime_trap_code_t code = 0;
-    return trap && wasmtime_trap_code(trap.get(), &code) &&
-           code == WASMTIME_TRAP_CODE_STACK_OVERFLOW;
-  }
-
-  [[nodiscard]] std::string backtrace() const {
-    wasm_frame_vec_t frames;
-    if (trap) {
-      wasm_trap_trace(trap.get(), &frames);
-    } else {
-      wasmtime_error_wasm_trace(error.get(), &frames);
-    }
-    std::string text = backtrace_text(frames);
-    wasm_frame_vec_delete(&frames);
-    return text;
-  }
-};
-
-Ending ending(wasmtime_error_t* error, wasm_trap_t* trap) {
-  return {TrapHandle(trap), ErrorHandle(error)};
-}
-
-/// Calls an export that was checked to be `() -> ()`.
-Ending call(wasmtime_context_t* context, const wasmtime_instance_t& instance,
-            std::string_view name) {
-  wasmtime_extern_t item;
-  wasmtime_instance_export_get(context, &instance, name.data(), name.size(), &item);
-  wasm_trap_t* trap = nullptr;
-  wasmtime_error_t* error = wasmtime_func_call_unchecked(context, &item.of.func, nullptr, 0, &trap);
-  return ending(error, trap);
-}
-
 /// Gives a place back, whatever way the run ends.
 class PlaceUse {
  public:
@@ -286,9 +177,10 @@ std::string bytes_text(uint64_t bytes) {
 }
 
 /// Whether a guest that died had come so close to its memory limit that a
-/// growth of the usual size (an eighth of it, or 1 MiB) was refused.
+/// growth of the usual size (an eighth of it, or 1 MiB) was refused. Without a
+/// memory it had not.
 bool near_limit(uint64_t memory, uint64_t limit) {
-  return memory + std::max(limit / 8, uint64_t{1} << 20) > limit;
+  return memory > 0 && memory + std::max(limit / 8, uint64_t{1} << 20) > limit;
 }
 
 void report_stop(const RunHost& host, const wasi::Context& context, const wasmrt_limits& limits,
@@ -381,56 +273,32 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
                          .preopens = data_.preopens,
                          .max_descriptors = data_.limits.max_descriptors},
                         host);
-  GuestState guest{.wasi = &context};
-  if (streams.trace != nullptr) {
-    guest.traced = &streams;
-    guest.baton = baton;
-  }
-
-  const StoreHandle store(wasmtime_store_new(engine.engine.get(), &guest, nullptr));
-  wasmtime_context_t* store_context = wasmtime_store_context(store.get());
-  // The pool has no more room than this for tables and memories; without a pool
-  // they would be as large and as many as the guest likes.
-  wasmtime_store_limiter(store.get(), static_cast<int64_t>(data_.limits.memory_bytes),
-                         kTableElements, -1, kTablesPerModule, kMemoriesPerModule);
-  wasmtime_store_epoch_deadline_callback(store.get(), on_tick, &context, nullptr);
-  wasmtime_context_set_epoch_deadline(store_context, 1);
-
-  wasmtime_instance_t instance;
-  wasm_trap_t* trap = nullptr;
-  wasmtime_error_t* error =
-      wasmtime_instance_pre_instantiate(module.instance_pre.get(), store_context, &instance, &trap);
-  Ending end = ending(error, trap);
-  const bool instantiated = !end;
-  int64_t entered_ns = now_ns(CLOCK_MONOTONIC);
+  Ending end;
+  std::unique_ptr<Instance> instance = engine.idle.take(*module_, data_.limits.memory_bytes);
+  if (!instance) instance = Instance::create(*module_, data_.limits.memory_bytes);
+  instance->begin(context, streams, baton);
+  const bool instantiated = instance->instantiate(end);
+  const int64_t entered_ns = now_ns(CLOCK_MONOTONIC);
   result.instantiate_ns = static_cast<uint64_t>(entered_ns - start_ns);
 
   if (instantiated) {
-    wasmtime_extern_t memory;
-    if (wasmtime_instance_export_get(store_context, &instance, "memory", 6, &memory)) {
-      if (memory.kind == WASMTIME_EXTERN_MEMORY) {
-        guest.memory = memory.of.memory;
-        guest.has_memory = true;
-      } else {
-        wasmtime_extern_delete(&memory);
-      }
-    }
-    if (module.is_reactor && entry_point_ != "_start") {
-      end = call(store_context, instance, "_initialize");
-    }
-    if (!end) end = call(store_context, instance, entry_point_);
+    if (module.is_reactor && entry_point_ != "_start") end = instance->call("_initialize");
+    if (!end) end = instance->call(entry_point_);
     result.run_ns = static_cast<uint64_t>(now_ns(CLOCK_MONOTONIC) - entered_ns);
   }
-  if (guest.has_memory) {
-    result.memory_bytes = wasmtime_memory_data_size(store_context, &guest.memory);
-  }
+  result.memory_bytes = instance->memory_bytes();
   result.input_bytes = host.input_bytes();
   result.output_bytes = host.output_bytes();
   if (context.fds().was_refused()) result.limits_reached |= WASMRT_LIMIT_DESCRIPTORS;
+  // Whoever was interrupted may have left anything anywhere.
+  if ((context.stop() == Stop::kExit || (!end && context.stop() == Stop::kNone)) &&
+      instance->rewind()) {
+    engine.idle.give(std::move(instance));
+  }
 
   if (context.stop() != Stop::kNone) {
     report_stop(host, context, data_.limits, result);
-    if (result.outcome == WASMRT_EXITED && result.exit_status != 0 && guest.has_memory &&
+    if (result.outcome == WASMRT_EXITED && result.exit_status != 0 &&
         near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
       result.limits_reached |= WASMRT_LIMIT_MEMORY;
       explain(result, WASMRT_OUT_OF_MEMORY,
@@ -467,7 +335,7 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
     explain(result, WASMRT_OUT_OF_MEMORY,
             "the GC heap has no more room within its limit of " +
                 bytes_text(data_.limits.memory_bytes));
-  } else if (guest.has_memory && near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
+  } else if (near_limit(result.memory_bytes, data_.limits.memory_bytes)) {
     result.limits_reached |= WASMRT_LIMIT_MEMORY;
     explain(result, WASMRT_OUT_OF_MEMORY,
             end.text() + " at " + bytes_text(result.memory_bytes) + " of memory, whose limit is " +

@@ -27,4 +27,7 @@ bool wizer_pre_initialize(const uint8_t* wasm, size_t wasm_size, const uint8_t* 
 /// See the Rust side for these as well.
 void pool_reset_written_set(wasmtime_pooling_allocation_config_t* pool);
 bool pool_knows_written();
+void module_with_state_exported(const uint8_t* wasm, size_t size,
+                                void (*done)(void* baton, const uint8_t* module, size_t size),
+                                void* baton);
 }

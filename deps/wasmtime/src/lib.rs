@@ -1,7 +1,10 @@
 //! Re-exports Wasmtime's C API, so that its symbols end up in this crate's
 //! static library, and adds what that API lacks: a C function for
-//! `wasmtime-wizer`, which turns an initialised instance into a module, and the
-//! setting of a pool that finds the pages a run has written.
+//! `wasmtime-wizer`, which turns an initialised instance into a module, another that
+//! exports what an instance keeps from run to run, and the setting of a pool that
+//! finds the pages a run has written.
+
+mod rewindable;
 
 pub use wasmtime_c_api::*;
 
@@ -230,4 +233,24 @@ pub unsafe extern "C" fn pool_reset_written_set(pool: *mut wasmtime_pooling_allo
 #[unsafe(no_mangle)]
 pub extern "C" fn pool_knows_written() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
+}
+
+/// Hands `done` a module's bytes with its memory and mutable globals exported,
+/// if these are all that a run can leave behind in an instance of it. Else `done`
+/// is not called.
+///
+/// # Safety
+///
+/// `wasm` points to `wasm_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn module_with_state_exported(
+    wasm: *const u8,
+    wasm_len: usize,
+    done: extern "C" fn(*mut c_void, *const u8, usize),
+    baton: *mut c_void,
+) {
+    let wasm = unsafe { std::slice::from_raw_parts(wasm, wasm_len) };
+    if let Some(module) = rewindable::with_state_exported(wasm) {
+        done(baton, module.as_ptr(), module.len());
+    }
 }

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Instances that are used again. That nothing of a run shows in the next one,
+// run_test.cpp tests through the public ABI as well.
+#include "engine/instance.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <random>
+
+#include "cache/image.h"
+#include "engine/engine.h"
+#include "engine/module.h"
+#include "engine/module_parts.h"
+#include "engine/settings.h"
+#include "engine/wasmtime_bridge.h"
+#include "engine/written_pages.h"
+#include "wasi/test_support.h"
+
+namespace wasmrt {
+namespace {
+
+using wasi::FakeHost;
+using wasi::TemporaryDirectory;
+
+std::string wasm_of(const std::string& text) {
+  const std::string wat = "(module " + text + ")";
+  wasm_byte_vec_t bytes;
+  const ErrorHandle bad(wasmtime_wat2wasm(wat.data(), wat.size(), &bytes));
+  EXPECT_FALSE(bad) << error_text(bad.get());
+  std::string wasm(bytes.data, bytes.size);
+  wasm_byte_vec_delete(&bytes);
+  return wasm;
+}
+
+constexpr uint64_t kMemoryLimit = 64 << 20;
+
+class Rewinding : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!knows_written_pages()) GTEST_SKIP() << "needs PAGEMAP_SCAN (Linux 6.7)";
+    wasmrt_engine_config config{};
+    config.size = sizeof config;
+    config.max_instances = 4;
+    auto engine = Engine::create(config);
+    ASSERT_TRUE(engine.is_ok());
+    engine_ = engine.take();
+  }
+
+  Result<Image> image_of(const std::string& text) {
+    directory_.write("guest.wasm", wasm_of(text));
+    const std::string cache = directory_.path("cache");
+    wasmrt_cache_config config{};
+    config.size = sizeof config;
+    config.directory = cache.c_str();
+    config.compiler = std::getenv("WASMCTL");
+    config.compiler_uid = config.compiler_gid = -1;
+    return Image::prepare(config, directory_.path("guest.wasm"));
+  }
+
+  /// An instance of the module with this inside.
+  void load(const std::string& text) {
+    Result<Image> image = image_of(text);
+    ASSERT_TRUE(image.is_ok()) << image.status().message();
+    auto module = Module::load(engine_, image.value());
+    ASSERT_TRUE(module.is_ok()) << module.status().message();
+    instance_.reset();
+    module_ = module.take();
+    instance_ = Instance::create(*module_, kMemoryLimit);
+  }
+
+  Ending call(std::string_view name) {
+    instance_->begin(context_, streams_, nullptr);
+    Ending end;
+    if (!instance_->instantiate(end)) return end;
+    return instance_->call(name);
+  }
+
+  TemporaryDirectory directory_;
+  FakeHost host_;
+  wasi::StringBlock none_;
+  wasi::Context context_{{.arguments = &none_, .environment = &none_, .preopens = {}}, host_};
+  wasmrt_streams streams_{};
+  std::shared_ptr<Engine> engine_;
+  std::shared_ptr<Module> module_;
+  std::unique_ptr<Instance> instance_;
+};
+
+// "check" traps if it finds anything that "mark" leaves.
+constexpr const char* kMarks = R"(
+  (memory (export "memory") 40)
+  (data (i32.const 70000) "\2a\00\00\00")
+  (global $i (mut i32) (i32.const 7))
+  (global $l (mut i64) (i64.const -8))
+  (global $f (mut f32) (f32.const 1.5))
+  (global $d (mut f64) (f64.const nan:0x8000000000001))
+  (func (export "mark")
+    (global.set $i (i32.const 1))
+    (global.set $l (i64.const 1))
+    (global.set $f (f32.const 1))
+    (global.set $d (f64.const 1))
+    (i32.store (i32.const 0) (i32.const 1))
+    (i32.store (i32.const 70000) (i32.const 1))
+    (memory.fill (i32.const 1000000) (i32.const 255) (i32.const 500000))
+    (i32.store8 (i32.const 2621439) (i32.const 1)))
+  (func (export "check")
+    (local $at i32)
+    (local $seen i64)
+    (local.set $seen (i64.or (i64.extend_i32_u (i32.xor (global.get $i) (i32.const 7)))
+                             (i64.xor (global.get $l) (i64.const -8))))
+    (local.set $seen (i64.or (local.get $seen) (i64.extend_i32_u
+      (i32.xor (i32.reinterpret_f32 (global.get $f)) (i32.reinterpret_f32 (f32.const 1.5))))))
+    (local.set $seen (i64.or (local.get $seen)
+      (i64.xor (i64.reinterpret_f64 (global.get $d))
+               (i64.reinterpret_f64 (f64.const nan:0x8000000000001)))))
+    (local.set $seen (i64.or (local.get $seen) (i64.extend_i32_u
+      (i32.xor (i32.load (i32.const 70000)) (i32.const 42)))))
+    (i32.store (i32.const 70000) (i32.const 0))
+    (loop $next
+      (local.set $seen (i64.or (local.get $seen) (i64.load (local.get $at))))
+      (local.set $at (i32.add (local.get $at) (i32.const 8)))
+      (br_if $next (i32.lt_u (local.get $at) (i32.const 2621440))))
+    (if (i64.ne (local.get $seen) (i64.const 0)) (then unreachable)))
+)";
+
+TEST_F(Rewinding, UndoesWhatARunDid) {
+  ASSERT_NO_FATAL_FAILURE(load(kMarks));
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_FALSE(call("mark")) << i;
+    ASSERT_TRUE(call("check")) << "the guest sees its own marks";
+    ASSERT_TRUE(instance_->rewind());
+    ASSERT_FALSE(call("check")) << "something was left of run " << i;
+    ASSERT_TRUE(instance_->rewind());
+  }
+}
+
+TEST_F(Rewinding, MemoryThatHasGrownIsNotUsedAgain) {
+  ASSERT_NO_FATAL_FAILURE(load(R"((memory (export "memory") 1)
+          (func (export "grow") (drop (memory.grow (i32.const 1)))))"));
+  ASSERT_FALSE(call("grow"));
+  EXPECT_EQ(instance_->memory_bytes(), 2U << 16);
+  EXPECT_FALSE(instance_->rewind());
+}
+
+TEST_F(Rewinding, MoreThanACopyIsWorthIsNotUndone) {
+  ASSERT_NO_FATAL_FAILURE(load(R"((memory (export "memory") 200)
+          (func (export "little") (memory.fill (i32.const 0) (i32.const 1) (i32.const 8000000)))
+          (func (export "much") (memory.fill (i32.const 0) (i32.const 1) (i32.const 9000000))))"));
+  ASSERT_FALSE(call("little"));
+  EXPECT_TRUE(instance_->rewind());
+  ASSERT_FALSE(call("much"));
+  EXPECT_FALSE(instance_->rewind());
+}
+
+TEST_F(Rewinding, AnInstanceIsNotUsedForEver) {
+  ASSERT_NO_FATAL_FAILURE(load(R"((memory (export "memory") 1) (func (export "run")))"));
+  int runs = 0;
+  do {
+    ASSERT_FALSE(call("run"));
+    ++runs;
+  } while (instance_->rewind() && runs < 100'000);
+  EXPECT_EQ(runs, 10'000);
+}
+
+TEST_F(Rewinding, ModulesThatChangeMoreThanMemoryAndGlobalsAreNotUsedAgain) {
+  const std::string function = R"((func (export "run") )";
+  const std::string memory = R"((memory (export "memory") 1) (func $f) )";
+  const std::string table = R"((table $t 2 funcref) (elem $e func $f) )";
+  const std::string others[] = {
+      memory + table + function + "(table.set (i32.const 1) (ref.null func)))",
+      memory + table + function + "(drop (table.grow (ref.null func) (i32.const 1))))",
+      memory + table + function +
+          "(table.fill (i32.const 0) (ref.null func) (i32.const 1)))",
+      memory + table + function + "(table.copy (i32.const 0) (i32.const 1) (i32.const 1)))",
+      memory + table + function +
+          "(table.init $e (i32.const 0) (i32.const 0) (i32.const 1)))",
+      memory + table + function + "(elem.drop $e))",
+      memory + R"((data $d "a") )" + function + "(data.drop $d))",
+      memory + "(start $f)" + function + ")",
+      memory + "(global $g (mut funcref) (ref.null func))" + function +
+          "(global.set $g (ref.null func)))",
+      memory + "(type $s (struct (field (mut i32))))" + function + ")",
+      R"((memory (export "memory2") 1))" + function + ")",
+      function + ")",
+  };
+  for (const std::string& other : others) {
+    ASSERT_NO_FATAL_FAILURE(load(other));
+    ASSERT_FALSE(call("run")) << other;
+    EXPECT_FALSE(instance_->rewind()) << other;
+  }
+  ASSERT_NO_FATAL_FAILURE(load(memory + table + function + "(drop (table.get $t (i32.const 0))))"));
+  ASSERT_FALSE(call("run"));
+  EXPECT_TRUE(instance_->rewind());
+}
+
+TEST_F(Rewinding, AModuleCannotPassItselfOffAsOne) {
+  for (const char* name : {"wasmrt:memory", "wasmrt:global:0", "wasmrt:"}) {
+    const Result<Image> image =
+        image_of(std::string(R"((memory (export "memory") (export ")") + name +
+                 R"(") 1) (table 2 funcref) (func (export "_start")
+                    (table.set (i32.const 1) (ref.null func))))");
+    ASSERT_FALSE(image.is_ok()) << name;
+    EXPECT_NE(image.status().message().find(std::string("exports \"") + name + "\"; names that"),
+              std::string::npos)
+        << image.status().message();
+  }
+}
+
+TEST_F(Rewinding, IdleInstancesGoWithTheirModule) {
+  ASSERT_NO_FATAL_FAILURE(load(kMarks));
+  IdleInstances idle(2);
+  for (int i = 0; i < 3; ++i) {
+    instance_ = Instance::create(*module_, kMemoryLimit);
+    ASSERT_FALSE(call("mark"));
+    ASSERT_TRUE(instance_->rewind());
+    idle.give(std::move(instance_));
+  }
+  EXPECT_EQ(idle.take(*module_, kMemoryLimit + 1), nullptr) << "made for another limit";
+  EXPECT_NE(idle.take(*module_, kMemoryLimit), nullptr);
+  idle.drop_all_of(*module_);
+  EXPECT_EQ(idle.take(*module_, kMemoryLimit), nullptr);
+}
+
+TEST(RewindableModule, RubbishIsNone) {
+  const auto is_one = [](const std::string& bytes) {
+    bool found = false;
+    module_with_state_exported(
+        reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+        [](void* baton, const uint8_t*, size_t) { *static_cast<bool*>(baton) = true; }, &found);
+    return found;
+  };
+  const std::string good = wasm_of(kMarks);
+  EXPECT_TRUE(is_one(good));
+  EXPECT_FALSE(is_one(""));
+  EXPECT_FALSE(is_one(std::string("\0asm\x0d\0\1\0", 8))) << "a component";
+  for (size_t length = 0; length < good.size(); ++length) is_one(good.substr(0, length));
+  std::mt19937 random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bad = good;
+    for (int change = 0; change < 3; ++change) {
+      bad[8 + random() % (bad.size() - 8)] = static_cast<char>(random());
+    }
+    is_one(bad);
+  }
+}
+
+TEST(WrittenPages, AreRestoredInAChildAsWell) {
+  if (!knows_written_pages()) GTEST_SKIP() << "needs PAGEMAP_SCAN (Linux 6.7)";
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t size = 1000 * page;
+  const auto map = [&] {
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return std::span(static_cast<uint8_t*>(memory), size);
+  };
+  const std::span<uint8_t> memory = map();
+  const std::span<uint8_t> pristine = map();
+  const auto differs = [&] {
+    // Every other page: more regions than one call tells of.
+    for (size_t at = 0; at < size; at += 2 * page) memory[at + 17] = 1;
+    const bool done = restore_written_pages(memory, pristine.data(), size);
+    return !done || std::memcmp(memory.data(), pristine.data(), size) != 0;
+  };
+  EXPECT_FALSE(differs());
+  EXPECT_FALSE(restore_written_pages(memory, pristine.data(), 499 * page));
+  const pid_t child = fork();
+  if (child == 0) _exit(differs() ? 1 : 0);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  munmap(memory.data(), size);
+  munmap(pristine.data(), size);
+}
+
+}  // namespace
+}  // namespace wasmrt

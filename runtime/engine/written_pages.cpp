@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/written_pages.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+namespace wasmrt {
+namespace {
+
+// The interface is younger than the kernel headers of Debian 12. Names and
+// values: Documentation/admin-guide/mm/pagemap.rst and linux/fs.h of Linux 6.7.
+struct PageRegion {
+  uint64_t start;
+  uint64_t end;
+  uint64_t categories;
+};
+
+struct ScanArguments {
+  uint64_t size;
+  uint64_t flags;
+  uint64_t start;
+  uint64_t end;
+  uint64_t walk_end;
+  uint64_t regions;
+  uint64_t region_count;
+  uint64_t max_pages;
+  uint64_t category_inverted;
+  uint64_t category_mask;
+  uint64_t category_anyof_mask;
+  uint64_t return_mask;
+};
+
+constexpr uint64_t kFile = 1 << 2;
+constexpr uint64_t kPresent = 1 << 3;
+constexpr uint64_t kSwapped = 1 << 4;
+constexpr uint64_t kZeroPage = 1 << 5;
+
+constexpr size_t kRegions = 128;
+
+const unsigned long kScan = _IOWR('f', 16, ScanArguments);
+
+const char* const kPagemap = "/proc/self/pagemap";
+
+/// A descriptor for the page tables of this process, or -1.
+int pagemap = -1;
+
+/// A descriptor that was inherited tells of the parent's memory. Only calls
+/// that are safe between fork and exec.
+void open_in_child() {
+  if (pagemap < 0) return;
+  const int own = open(kPagemap, O_RDONLY | O_CLOEXEC);
+  if (own < 0) {
+    close(pagemap);
+    pagemap = -1;
+    return;
+  }
+  if (dup3(own, pagemap, O_CLOEXEC) < 0) {
+    close(pagemap);
+    pagemap = -1;
+  }
+  close(own);
+}
+
+/// @return how many regions were found, up to `arguments.walk_end`; -1: the
+///         kernel does not tell.
+int scan(ScanArguments& arguments) { return ioctl(pagemap, kScan, &arguments); }
+
+}  // namespace
+
+bool knows_written_pages() {
+  static const bool asked = [] {
+    pagemap = open(kPagemap, O_RDONLY | O_CLOEXEC);
+    if (pagemap < 0) return false;
+    ScanArguments nothing{};
+    nothing.size = sizeof nothing;
+    if (scan(nothing) < 0 || pthread_atfork(nullptr, nullptr, open_in_child) != 0) {
+      close(pagemap);
+      pagemap = -1;
+    }
+    return true;
+  }();
+  return asked && pagemap >= 0;
+}
+
+bool restore_written_pages(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes) {
+  if (pagemap < 0) return false;
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const auto start = reinterpret_cast<uintptr_t>(memory.data());
+  const uintptr_t end = start + memory.size();
+  std::array<PageRegion, kRegions> regions;
+  size_t left = most_bytes / page;
+  for (uintptr_t at = start; at < end;) {
+    ScanArguments arguments{};
+    arguments.size = sizeof arguments;
+    arguments.start = at;
+    arguments.end = end;
+    arguments.regions = reinterpret_cast<uintptr_t>(regions.data());
+    arguments.region_count = regions.size();
+    // A page of its own, be it in memory or swapped out, and not one of the
+    // file that is mapped there or the one of zeros, which were read only.
+    arguments.category_inverted = kFile | kZeroPage;
+    arguments.category_mask = kFile | kZeroPage;
+    arguments.category_anyof_mask = kPresent | kSwapped;
+    arguments.max_pages = left + 1;
+    const int found = scan(arguments);
+    if (found < 0) return false;
+    for (const PageRegion& region : std::span(regions).first(static_cast<size_t>(found))) {
+      const size_t bytes = region.end - region.start;
+      if (bytes / page > left) return false;
+      left -= bytes / page;
+      const size_t offset = region.start - start;
+      std::memcpy(memory.data() + offset, pristine + offset, bytes);
+    }
+    at = arguments.walk_end;
+  }
+  return true;
+}
+
+bool has_swap() {
+  std::ifstream swaps("/proc/swaps");
+  std::string line;
+  std::getline(swaps, line);  // the names of the columns
+  return static_cast<bool>(std::getline(swaps, line));
+}
+
+}  // namespace wasmrt
