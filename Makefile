@@ -71,6 +71,8 @@ test-guests: guests
 # Where memory is handled that guests and clients have a say in.
 ASAN_TESTS := $(addprefix tests/test_,020_bodies.py 030_responses.py 040_faults.py 100_hostile_guests.py \
 	110_hostile_clients.py 120_limits.py)
+# Of tests for each MPM those for event.
+ONE_MPM := -k 'not worker and not prefork'
 # Where threads meet.
 TSAN_TESTS := $(ASAN_TESTS) tests/test_080_load.py tests/test_090_status.py
 
@@ -78,13 +80,13 @@ asan: bootstrap test-guests
 	@echo 'Running tests in servers with AddressSanitizer and UndefinedBehaviorSanitizer'
 	@cmake --preset asan -DMOD_WASM_TESTS=OFF >/dev/null
 	@cmake --build --preset asan
-	@BUILD=build/asan SANITIZER=address $(PYTEST) -k event $(ASAN_TESTS)
+	@BUILD=build/asan SANITIZER=address $(PYTEST) $(ONE_MPM) $(ASAN_TESTS)
 
 tsan: bootstrap test-guests
 	@echo 'Running tests in servers with ThreadSanitizer'
 	@cmake --preset tsan -DMOD_WASM_TESTS=OFF >/dev/null
 	@cmake --build --preset tsan
-	@BUILD=build/tsan SANITIZER=thread $(PYTEST) -k event $(TSAN_TESTS)
+	@BUILD=build/tsan SANITIZER=thread $(PYTEST) $(ONE_MPM) $(TSAN_TESTS)
 
 soak: build test-guests
 	@SOAK=$${SOAK:-600} $(PYTEST) tests/test_150_soak.py
