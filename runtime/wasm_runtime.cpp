@@ -4,8 +4,6 @@
 // lie beside them.
 #include "wasm_runtime.h"
 
-#include <fcntl.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -20,8 +18,8 @@
 #include "engine/engine.h"
 #include "engine/module.h"
 #include "engine/pre_initialize.h"
+#include "engine/written_pages.h"
 #include "support/abi.h"
-#include "support/unique_fd.h"
 #include "version.h"
 #include "wasi/path.h"
 
@@ -75,18 +73,10 @@ Result<std::vector<uint8_t>> read_all(int fd) {
 
 /// The first call must come before a server gives up its rights, with which
 /// the kernel may no longer let it open this file.
-bool kernel_has_pagemap_scan() {
-  // PAGEMAP_SCAN of Linux 6.7; older headers do not have it. It reads its
-  // argument first, so a kernel that knows it finds fault with that.
-  constexpr unsigned long kScan = _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, 96);
-  const wasmrt::UniqueFd pagemap(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
-  return pagemap.valid() && ioctl(pagemap.get(), kScan, nullptr) != 0 && errno == EFAULT;
-}
-
 std::span<const char* const> kernel_lacks() {
   static const std::vector<const char*> lacks = [] {
     std::vector<const char*> found;
-    if (!kernel_has_pagemap_scan()) {
+    if (!wasmrt::knows_written_pages()) {
       found.push_back(
           "the kernel does not tell which memory a run has written (PAGEMAP_SCAN, Linux 6.7), so "
           "what runs leave behind is removed more slowly");
