@@ -15,7 +15,7 @@ set -eu
 say() { echo "php: $*"; }
 die() { echo "php: $*" >&2; exit 1; }
 
-output=$1
+output=$(realpath -m "$1")
 PHP_GUEST_SOURCE=$(cd "$(dirname "$0")" && pwd)
 locks=${MOD_WASM_LOCKS:-1}
 compiler=22
@@ -42,7 +42,7 @@ fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mod_wasm/php
 key=$({
     cd "$PHP_GUEST_SOURCE"
-    find build.sh cc sources.lock chain_handlers.awk start_image.c start_image.h patches posix -type f | LC_ALL=C sort | xargs sha256sum
+    find build.sh cc sources.lock number_handlers.awk start_image.c start_image.h patches posix -type f | LC_ALL=C sort | xargs sha256sum
     echo "locks $locks"
     clang-$compiler --version | head -n 1
 } | sha256sum | cut -c1-24)
@@ -219,7 +219,8 @@ say "building PHP"
 unpack php8.4
 if [ ! -e "$work/php8.4/.patched" ]; then
     patch -s -f -d "$work/php8.4" -p1 <"$PHP_GUEST_SOURCE/patches/php.patch"
-    awk -f "$PHP_GUEST_SOURCE/chain_handlers.awk" "$work/php8.4/Zend/zend_vm_execute.h" >"$work/zend_vm_execute.h"
+    handlers=$work/php8.4/Zend/zend_vm_execute.h
+    awk -f "$PHP_GUEST_SOURCE/number_handlers.awk" "$handlers" "$handlers" >"$work/zend_vm_execute.h"
     mv "$work/zend_vm_execute.h" "$work/php8.4/Zend/"
     (cd "$work/php8.4" && run php-buildconf ./buildconf --force)
     touch "$work/php8.4/.patched"
@@ -243,6 +244,8 @@ if [ ! -e Makefile ]; then
         --enable-mbstring --disable-mbregex --enable-bcmath --enable-calendar --enable-fileinfo --enable-phar \
         --with-sqlite3 --enable-pdo --with-pdo-sqlite --with-zlib --with-iconv --enable-gd --with-jpeg --enable-exif \
         --with-libxml --enable-dom --enable-simplexml --enable-xml --enable-xmlreader --enable-xmlwriter
+    # phpinfo() shows it: the directory of this build would make it another one.
+    sed -i "s#$work#/php#g; s#$PHP_GUEST_SOURCE#/php#g" main/build-defs.h
 fi
 run php env PHP_GUEST_CC=guest make -j "$jobs" cgi
 mkdir -p "$cache/$key"
