@@ -11,7 +11,7 @@ GUESTS := $(CURDIR)/build/guests
 APPLICATIONS := $(CURDIR)/build/applications
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help fuzz bootstrap build guests serve test asan tsan soak test-restarts bench package test-package in-tree check-manual php-guest applications build-for-prefix install install-apxs test-guests clean
+.PHONY: help fuzz bootstrap build guests php serve test asan tsan soak test-restarts bench package test-package in-tree check-manual php-guest applications build-for-prefix install install-apxs test-guests clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
@@ -49,20 +49,23 @@ guests: bootstrap
 	@$(MAKE) --no-print-directory -C guests OUT='$(GUESTS)'
 	@scripts/fetch_guests.sh '$(GUESTS)'
 
-serve: build guests
+# For the site and the tests, which do without where their sources cannot be had.
+php: bootstrap
 	@echo 'Getting PHP 8.4 and two applications for it (built once per machine, about 8 minutes)'
-	@$(MAKE) --no-print-directory php-guest applications || echo 'Serving the site without WordPress and DokuWiki'
+	@$(MAKE) --no-print-directory php-guest applications || echo 'Going on without WordPress and DokuWiki'
+
+serve: build guests php
 	@scripts/serve.sh
 
 PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider
 
-test: build test-guests
+test: build test-guests php
 	@echo 'Running the tests of the runtime'
 	@ctest --preset release --output-on-failure
 	@echo 'Fuzzing for a moment what reads the bytes of guests and modules'
 	@scripts/fuzz.sh 10
 	@echo 'Running the tests of the module in real servers'
-	@$(PYTEST) tests $(TESTS)
+	@$(PYTEST) tests guests/php $(TESTS)
 	@$(MAKE) --no-print-directory asan
 
 test-guests: guests
