@@ -16,7 +16,7 @@ if [ "$(printf '%s\n1.95\n' "${rust:-0}" | sort -V | head -n 1)" != 1.95 ]; then
     RUSTC=/usr/bin/rustc cargo=/usr/bin/cargo
     export RUSTC
 fi
-key=$( { "${RUSTC:-rustc}" -vV; cat "$0" "$crate/Cargo.toml" "$crate/Cargo.lock" "$crate/src/lib.rs"; } |
+key=$( { "${RUSTC:-rustc}" -vV; cat "$0" "$crate/Cargo.toml" "$crate/Cargo.lock" "$crate"/src/*.rs; } |
     sha256sum | cut -c1-16)
 prefix=${XDG_CACHE_HOME:-$HOME/.cache}/mod_wasm/wasmtime/wasi-$key
 
@@ -25,7 +25,10 @@ if [ ! -e "$prefix/lib/libwasmtime.a" ]; then
     echo "Building Wasmtime with its own WASI (once for this machine, 5 to 10 minutes)" >&2
     CARGO_TARGET_DIR=$prefix/target "$cargo" build --release --locked --features wasi \
         --manifest-path "$crate/Cargo.toml" >&2
-    headers=$(cargo metadata --locked --offline --format-version 1 --manifest-path "$crate/Cargo.toml" |
+    # What other platforms need was not downloaded.
+    platform=$("${RUSTC:-rustc}" -vV | sed -n 's/^host: //p')
+    headers=$("$cargo" metadata --locked --offline --filter-platform "$platform" --format-version 1 \
+        --manifest-path "$crate/Cargo.toml" |
         python3 -c 'import json, os, sys; print(*[os.path.dirname(p["manifest_path"]) for p in json.load(sys.stdin)["packages"] if p["name"] == "wasmtime-c-api-impl"])')
     cp -r "$headers/include" "$prefix/"
     # Which parts of the API are declared: those that were built.

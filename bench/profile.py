@@ -27,6 +27,7 @@ from peers import GUESTS, Httpd, Site
 # parts being looked at in this order.
 PARTS = [
     ("output: to the client, below the handler", r"^(io_write|pass_output|wasm_io_finish)$"),
+    ("rewinding: what the run wrote", r"^wasmrt::Instance::rewind\b"),
     ("teardown: store and instance dropped", r"^wasmtime_store_delete$"),
     ("instantiate", r"^wasmtime_instance_pre_instantiate$"),
     ("store made", r"^wasmtime_store_new$"),
