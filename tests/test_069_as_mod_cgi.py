@@ -109,9 +109,11 @@ class TestRequests:
         ["-H", "Cookie: a=b", "-H", "Cookie: c=d"], ["-H", "Content-Type: text/x", "-d", "body"],
         ["-H", "Host: other.test:99"], ["-H", "Expect:", "-d", ""]],
         ids=lambda options: "".join(options))
-    def test_069_02_methods_and_headers(self, both, options):
+    def test_069_02_methods_and_headers(self, env, both, options):
         (status, _, cgi), (status2, _, wasm) = both("/env.run", *options)
         assert (status, variables(cgi)) == (status2, variables(wasm))
+        # mod_cgi, if the program has ended before its body could be written.
+        env.httpd_error_log.ignore_recent(["AH02651"])
 
     # mod_cgi writes all of a body before it reads: no more than fits into pipes.
     # (An id that is made of the body would be in curl's environment, where it does not fit.)
