@@ -405,8 +405,8 @@ def main():
             bench.measure()
         finally:
             bench.close()
+            results.write_text(json.dumps(bench.found, indent=1))
         found = bench.found
-        results.write_text(json.dumps(found, indent=1))
 
     print(report.markdown(found))
     write = arguments.write
