@@ -345,7 +345,6 @@ class Bench:
             "engine": engine.splitlines()[0] if engine else ""}
 
     def measure(self):
-        began = time.monotonic()
         self.prepare()
         self.describe_machine()
         self.measure_start()
@@ -377,7 +376,6 @@ class Bench:
             self.measure_bodies()
         if self.wants("host"):
             self.measure_host()
-        self.found["took"] = time.monotonic() - began
 
 
 def main():

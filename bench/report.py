@@ -320,8 +320,8 @@ def host_section(raw):
                      f"{min(theirs):.2f}–{max(theirs):.2f}"))
         ratio = Spread([t / o for t, o in zip(theirs, host["ours"])])
         more = f"\nRatio: {ratio}. Both use the pooling allocator, a prepared instance and the same environment.\n"
-    return ("\n## The WASI host\n\nOne whole run of C hello (store, instantiate, run, drop) on one thread, "
-            "without a server.\n\n"
+    return ("\n## The WASI host\n\nOne whole run of C hello on one thread, without a server. "
+            "libwasm_runtime rewinds its instance; for the other each run has a store and an instance made.\n\n"
             + table(("host", "µs a run (median)", "smallest–largest"), rows) + more)
 
 
