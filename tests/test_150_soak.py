@@ -116,11 +116,15 @@ class Mixture:
 
 
 def warm_up(env):
-    """What is kept is filled: each thread's stack to its limit once, and the memory of
-    as many places as there are threads. Left to chance it takes longer than ten minutes."""
+    """What is kept is filled: what modules are rewound to, each thread's stack to its limit
+    once, the instances that wait, and beside these as many places as there are threads.
+    Left to chance it takes longer than ten minutes."""
     threads = env.children * (1 if env.mpm == "prefork" else env.threads)
-    for path in ("/stack_overflow", "/table_grow", "/php/hello.php"):
-        r = env.run(["ab", "-q", "-r", "-n", str(20 * threads), "-c", str(threads), env.mkurl(path)])
+    quick = [f"/{name}" for name, status in HOSTILE.items() if status != 504]
+    loads = [(path, env.children, 4) for path in quick]
+    loads += [(path, threads, 20) for path in ("/stack_overflow", "/table_grow", "/good", "/php/hello.php")]
+    for path, clients, times in loads:
+        r = env.run(["ab", "-q", "-r", "-n", str(times * clients), "-c", str(clients), env.mkurl(path)])
         assert r.exit_code == 0, r
 
 
