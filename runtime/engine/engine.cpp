@@ -32,6 +32,12 @@ constexpr uint64_t kSlotBytes = (uint64_t{4} << 30) + (uint64_t{32} << 20);
 constexpr size_t kKeepWrittenBytes = size_t{4} << 20;
 constexpr size_t kKeepLowestBytes = size_t{256} << 10;
 
+// The same of a table: as much as the largest of known guests has, ruby's. Giving
+// back what others have more interrupts every processor that runs a thread of the
+// server. A place for a table serves any module, so what one guest filled would
+// stay with all of them.
+constexpr size_t kKeepTableBytes = size_t{128} << 10;
+
 /// As many as run wait to be run again, at most.
 uint32_t slots_for(uint32_t instances) { return 2 * instances + kMostPristine; }
 
@@ -65,9 +71,7 @@ void set_pool(wasm_config_t* config, uint32_t slots) {
   wasmtime_pooling_allocation_config_max_memory_size_set(p, size_t{4} << 30);
   wasmtime_pooling_allocation_config_linear_memory_keep_resident_set(
       p, knows_written() ? kKeepWrittenBytes : kKeepLowestBytes);
-  // All of a table: giving part of it back would interrupt every processor that
-  // runs a thread of the server, in each run.
-  wasmtime_pooling_allocation_config_table_keep_resident_set(p, kTableElements * sizeof(void*));
+  wasmtime_pooling_allocation_config_table_keep_resident_set(p, kKeepTableBytes);
   wasmtime_pooling_allocation_config_max_unused_warm_slots_set(p, slots);
   if constexpr (WASMRT_HAS_BRIDGE) {
     if (knows_written()) pool_reset_written_set(p);

@@ -336,6 +336,33 @@ TEST_F(Run, TablesAreLimited) {
   EXPECT_EQ(result.outcome, WASMRT_EXITED) << result.message;
 }
 
+/// What this process holds that is of no file, bytes.
+long anonymous_bytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("RssAnon:", 0) == 0) return std::stol(line.substr(8)) << 10;
+  }
+  return 0;
+}
+
+TEST_F(Run, LargeTablesAreNotKept) {
+  load(R"(
+    (table $a 1 funcref) (table $b 1 funcref) (table $c 1 funcref) (table $d 1 funcref)
+    (func $f) (elem declare func $f)
+    (func (export "_start")
+      (drop (table.grow $a (ref.func $f) (i32.const 99000)))
+      (drop (table.grow $b (ref.func $f) (i32.const 99000)))
+      (drop (table.grow $c (ref.func $f) (i32.const 99000)))
+      (drop (table.grow $d (ref.func $f) (i32.const 99000)))
+      (if (i32.lt_u (table.size $d) (i32.const 99000)) (then unreachable))))");
+  ASSERT_EQ(make_command(), WASMRT_OK) << error_.message;
+  const long before = anonymous_bytes();
+  const wasmrt_result result = run(streams_);
+  EXPECT_EQ(result.outcome, WASMRT_EXITED) << result.message;
+  // Four times 99,000 pointers are 3 MiB.
+  EXPECT_LT(anonymous_bytes() - before, 3L << 19);
+}
+
 TEST_F(Run, MemoryLimitBelowTheStartIsSaid) {
   wasmrt_limits limits{};
   limits.memory_bytes = 1 << 16;
