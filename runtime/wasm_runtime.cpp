@@ -113,10 +113,13 @@ wasmrt_status wasmrt_pre_initialize(int module_fd, const wasmrt_command_config* 
                                     int output_fd, wasmrt_error* error) {
   Result<std::vector<uint8_t>> wasm = read_all(module_fd);
   if (!wasm.is_ok()) return wasmrt::report(wasm.status(), error);
-  Result<std::vector<uint8_t>> started = wasmrt::pre_initialize(
+  Result<wasmrt::PreInitialized> started = wasmrt::pre_initialize(
       wasm.value(), wasmrt::from_caller<wasmrt_command_config>(command));
   if (!started.is_ok()) return wasmrt::report(started.status(), error);
-  return wasmrt::report(write_all(output_fd, started.value()), error);
+  if (error != nullptr) {
+    wasmrt::copy_text(started.value().output, error->message, sizeof error->message);
+  }
+  return wasmrt::report(write_all(output_fd, started.value().module), error);
 }
 
 int wasmrt_layout_fits(uint32_t max_instances) {

@@ -148,7 +148,12 @@ int image(int argc, char** argv) {
                          return WASMRT_INVALID;
                        }
                      }
-                     return pre_initialize(settings, arguments, module_fd, output_fd, error);
+                     const wasmrt_status status =
+                         pre_initialize(settings, arguments, module_fd, output_fd, error);
+                     if (status == WASMRT_OK && error.message[0] != 0) {
+                       std::fprintf(stderr, "%s\n", error.message);
+                     }
+                     return status;
                    });
 }
 

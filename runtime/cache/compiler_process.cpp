@@ -216,7 +216,7 @@ std::string compiler_message(std::string_view text) {
   size_t position = 0;
   while ((position = line.find('\n', position)) != std::string::npos)
     line.replace(position, 1, "; ");
-  return printable(line, 600);
+  return printable(line, 800);
 }
 
 std::string size_text(uint64_t bytes) {
@@ -311,6 +311,8 @@ class Supervisor {
     return status == 0 ? Status::ok() : explain_end(status, job_, message_);
   }
 
+  [[nodiscard]] std::string message() const { return compiler_message(message_); }
+
  private:
   bool has_ended() {
     pid_t got;
@@ -392,7 +394,8 @@ Status seal_memory_file(int fd) {
 }
 
 Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
-                              const std::function<void(unsigned)>& progress) {
+                              const std::function<void(unsigned)>& progress,
+                              std::string* message) {
   Result<UniqueFd> image = make_memory_file("wasm-image");
   if (!image.is_ok()) return image;
   Result<std::array<UniqueFd, 2>> message_pipe = make_pipe();
@@ -444,6 +447,7 @@ Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
   // what is looked at afterwards.
   if (Status status = seal_memory_file(image.value().get()); !status.is_ok()) return status;
   if (Status status = check_output(image.value().get(), job.magic); !status.is_ok()) return status;
+  if (message != nullptr) *message = supervisor.message();
   return image;
 }
 

@@ -43,11 +43,14 @@ struct CompilerJob {
 ///
 /// @param module_fd  the module; the compiler reads it from its start.
 /// @param progress   called every five seconds with the seconds since start.
+/// @param message    if not null, has after a success what the compiler said,
+///                   as one line.
 /// @return a sealed memfd that holds the output: nobody can change it any more.
 ///         WASMRT_INVALID if the compiler refused the module, WASMRT_RESOURCES
 ///         if it exceeded a limit or crashed, WASMRT_IO if it did not run.
 Result<UniqueFd> run_compiler(const CompilerJob& job, int module_fd,
-                              const std::function<void(unsigned seconds)>& progress);
+                              const std::function<void(unsigned seconds)>& progress,
+                              std::string* message = nullptr);
 
 /// A file in memory that run_compiler() and others can read; `name` is for
 /// people who look at /proc.

@@ -286,10 +286,15 @@ class Preparation {
     starter.magic = std::string_view("\0asm", 4);
     const int64_t made = std::time(nullptr);
     say(WASMRT_LOG_NOTICE, "starting " + name_ + " for its start image");
-    Result<UniqueFd> started = run_compiler(starter, module, [&](unsigned seconds) {
-      say(WASMRT_LOG_NOTICE, "still starting " + name_ + ", " + std::to_string(seconds) + " s");
-    });
+    std::string output;
+    Result<UniqueFd> started = run_compiler(
+        starter, module,
+        [&](unsigned seconds) {
+          say(WASMRT_LOG_NOTICE, "still starting " + name_ + ", " + std::to_string(seconds) + " s");
+        },
+        &output);
     if (!started.is_ok()) return started.status();
+    if (!output.empty()) say(WASMRT_LOG_NOTICE, name_ + " wrote at its start: " + output);
     const Result<uint64_t> bytes = size_of(started.value().get());
     if (!bytes.is_ok()) return bytes.status();
     std::vector<uint8_t> wasm;

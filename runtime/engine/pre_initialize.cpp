@@ -25,6 +25,7 @@ using wasi::StreamResult;
 
 constexpr const char* kDefaultInit = "wizer-initialize";
 constexpr size_t kKeptOutput = 600;
+constexpr size_t kOutputText = 800;
 
 int64_t nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
 
@@ -53,9 +54,17 @@ class InitHost final : public wasi::Host {
   }
 
   [[nodiscard]] std::span<const OpenedFile> files() const { return files_; }
-  /// The last it wrote, for a message.
+  /// The last it wrote, as one line.
   [[nodiscard]] std::string output() const {
-    return output_.empty() ? "" : "; it wrote: " + printable(output_, kKeptOutput);
+    std::string text = output_.substr(0, output_.find_last_not_of("\r\n ") + 1);
+    for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) {
+      text.replace(at, 1, "; ");
+    }
+    return printable(text, kOutputText);
+  }
+  /// The end of a message about a failure.
+  [[nodiscard]] std::string appendix() const {
+    return output_.empty() ? "" : "; it wrote: " + output();
   }
 
  private:
@@ -100,7 +109,7 @@ class Initialization {
                   .max_descriptors = command.limits.max_descriptors},
                  host_) {}
 
-  Result<std::vector<uint8_t>> run(std::span<const uint8_t> wasm) {
+  Result<PreInitialized> run(std::span<const uint8_t> wasm) {
     if constexpr (WASMRT_HAS_BRIDGE) {
       const wizer_callbacks_t callbacks = {this, on_run, on_global, on_memory, on_done, on_failed};
       const auto* init = reinterpret_cast<const uint8_t*>(init_.data());
@@ -113,7 +122,7 @@ class Initialization {
           "make start images");
     }
     append_custom_section(module_, kFilesSection, files_text(host_.files()));
-    return std::move(module_);
+    return PreInitialized{.module = std::move(module_), .output = host_.output()};
   }
 
  private:
@@ -169,7 +178,7 @@ class Initialization {
       text = printable({message.data, message.size > 0 ? message.size - 1 : 0});
       wasm_byte_vec_delete(&message);
     }
-    return Status::invalid("its " + printable(init_) + " failed: " + text + host_.output());
+    return Status::invalid("its " + printable(init_) + " failed: " + text + host_.appendix());
   }
 
   Status initialize(std::span<const uint8_t> wasm) {
@@ -221,7 +230,7 @@ class Initialization {
     const TrapHandle call_trap(trap);
     if (context_.stop() == wasi::Stop::kExit) {
       return Status::invalid("its " + printable(init_) + " did not return but exited with status " +
-                             std::to_string(context_.exit_status()) + host_.output());
+                             std::to_string(context_.exit_status()) + host_.appendix());
     }
     if (call_error || call_trap) return failed(call_error.get(), trap);
     if (const uint32_t left = context_.fds().open_count() - before; left != 0) {
@@ -336,8 +345,8 @@ Result<std::vector<OpenedFile>> opened_files(std::span<const uint8_t> wasm) {
   return Status::invalid("the module lists no files: it is not a start image");
 }
 
-Result<std::vector<uint8_t>> pre_initialize(std::span<const uint8_t> wasm,
-                                            const wasmrt_command_config& command) {
+Result<PreInitialized> pre_initialize(std::span<const uint8_t> wasm,
+                                      const wasmrt_command_config& command) {
   Result<CommandData> data = CommandData::from(command);
   if (!data.is_ok()) return data.status();
   Initialization it(data.value(),

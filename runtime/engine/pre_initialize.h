@@ -32,19 +32,24 @@ struct OpenedFile {
 /// Custom section of a pre-initialised module that lists its OpenedFiles.
 inline constexpr std::string_view kFilesSection = "mod_wasm.files";
 
+struct PreInitialized {
+  std::vector<uint8_t> module;
+  /// The last that the init function wrote, for people: one line, printable.
+  std::string output;
+};
+
 /// Runs a module's init function and makes what its memory and globals hold
 /// then the data of a new module (the Wizer convention): that module's entry
 /// point continues where the init function ended. Custom section kFilesSection
 /// of the result lists the files that it opened.
 ///
-/// The init function has an empty standard input; what it writes is only seen
-/// if it fails. Compiles, so it is for a process of its own, whose limits are
+/// The init function has an empty standard input. Compiles, so it is for a process of its own, whose limits are
 /// the limits on its time.
 ///
 /// @param command  arguments, environment, directories, memory limit; its entry
 ///                 point is the init function, null for "wizer-initialize".
-Result<std::vector<uint8_t>> pre_initialize(std::span<const uint8_t> wasm,
-                                            const wasmrt_command_config& command);
+Result<PreInitialized> pre_initialize(std::span<const uint8_t> wasm,
+                                      const wasmrt_command_config& command);
 
 /// Reads what pre_initialize() wrote into a module's custom section.
 Result<std::vector<OpenedFile>> opened_files(std::span<const uint8_t> wasm);

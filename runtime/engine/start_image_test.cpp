@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -27,10 +28,13 @@ constexpr const char* kGuest = R"((module
   (import "wasi_snapshot_preview1" "fd_read"
     (func $read (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "fd_close" (func $close (param i32) (result i32)))
+  (import "wasi_snapshot_preview1" "fd_write"
+    (func $write (param i32 i32 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
   (memory (export "memory") 1)
   (global $mark (mut i32) (i32.const 0))
   (data (i32.const 16) "list")
+  (data (i32.const 2000) "two\nlines\1b\ff\n\n")
   (func $load
     (drop (call $open (i32.const 3) (i32.const 0) (i32.const 16) (i32.const 4) (i32.const 0)
                       (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 32)))
@@ -44,6 +48,17 @@ constexpr const char* kGuest = R"((module
     (i32.store (i32.const 200000) (i32.const 5))
     (call $load)
     (drop (call $close (i32.load (i32.const 32)))))
+  (func (export "init-writes")
+    (i32.store (i32.const 40) (i32.const 2000))
+    (i32.store (i32.const 44) (i32.const 13))
+    (drop (call $write (i32.const 2) (i32.const 40) (i32.const 1) (i32.const 48))))
+  (func (export "init-floods") (local $count i32)
+    (i32.store (i32.const 40) (i32.const 2000))
+    (i32.store (i32.const 44) (i32.const 60000))
+    (loop $again
+      (drop (call $write (i32.const 1) (i32.const 40) (i32.const 1) (i32.const 48)))
+      (br_if $again (i32.lt_u (local.tee $count (i32.add (local.get $count) (i32.const 1)))
+                              (i32.const 100)))))
   (func (export "init-fails") unreachable)
   (func (export "init-exits") (call $exit (i32.const 9)))
   (func (export "init-keeps-a-file") (call $load))
@@ -197,6 +212,26 @@ TEST_F(StartImage, TellsWhyThereIsNone) {
   EXPECT_NE(std::string(error_.message).find("\"nowhere\""), std::string::npos) << error_.message;
 }
 
+TEST_F(StartImage, WhatInitWritesIsLogged) {
+  ASSERT_EQ(prepare(), WASMRT_OK) << error_.message;
+  for (const std::string& line : log_) EXPECT_EQ(line.find("wrote"), std::string::npos) << line;
+  log_.clear();
+  ASSERT_EQ(prepare("init-writes"), WASMRT_OK) << error_.message;
+  const auto wrote = [](const std::string& line) { return line.find("wrote") != std::string::npos; };
+  auto line = std::ranges::find_if(log_, wrote);
+  ASSERT_NE(line, log_.end());
+  EXPECT_NE(line->find(" wrote at its start: two; lines"), std::string::npos) << *line;
+  EXPECT_EQ(line->find('\n'), std::string::npos);
+  EXPECT_EQ(line->find('\x1b'), std::string::npos);
+  log_.clear();
+  ASSERT_EQ(prepare("init-floods"), WASMRT_OK) << error_.message;
+  line = std::ranges::find_if(log_, wrote);
+  ASSERT_NE(line, log_.end());
+  EXPECT_LT(line->size(), 1000U);
+  wasmrt_image_release(image_);
+  image_ = nullptr;
+}
+
 // What a sparse image would cost each instance is the copying of all data; the engine maps it
 // only where it is half full (ALWAYS_MAPPED in deps/wasmtime/src/lib.rs).
 TEST(Density, ASparseImageIsFilledWithZeros) {
@@ -220,13 +255,13 @@ TEST(Density, ASparseImageIsFilledWithZeros) {
   wasm_byte_vec_delete(&wasm);
   ASSERT_TRUE(made.is_ok()) << made.status().message();
   // Half of the 50 MB between the first byte and the last, and little more.
-  EXPECT_GT(made.value().size(), 25'000'000U);
-  EXPECT_LT(made.value().size(), 25'010'000U);
+  EXPECT_GT(made.value().module.size(), 25'000'000U);
+  EXPECT_LT(made.value().module.size(), 25'010'000U);
 
   const EngineHandle engine(wasm_engine_new());
   wasmtime_module_t* module = nullptr;
   const ErrorHandle invalid(
-      wasmtime_module_new(engine.get(), made.value().data(), made.value().size(), &module));
+      wasmtime_module_new(engine.get(), made.value().module.data(), made.value().module.size(), &module));
   ASSERT_FALSE(invalid) << error_text(invalid.get());
   const ModuleHandle owned(module);
   const StoreHandle store(wasmtime_store_new(engine.get(), nullptr, nullptr));

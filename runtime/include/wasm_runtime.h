@@ -254,6 +254,8 @@ WASMRT_API wasmrt_status wasmrt_compile(int module_fd, wasmrt_layout layout,
  * module, not yet compiled.
  *
  * @param command  see wasmrt_start_image_prepare().
+ * @param error    may be NULL. After a success it has what the init function
+ *                 wrote at last, empty if it wrote nothing.
  */
 WASMRT_API wasmrt_status wasmrt_pre_initialize(
     int module_fd, const struct wasmrt_command_config *command, int output_fd,
