@@ -8,6 +8,10 @@
 //   # …                      a comment
 //
 // Scripts are compiled, not run. opcache.preload of php.ini runs what it names.
+//
+// What a process of php-fpm keeps besides after its first requests is made as well: the
+// classes that OPcache has linked with their parents, and the regular expressions that
+// calls of preg_…() have as literals.
 #include "start_image.h"
 
 #include <dirent.h>
@@ -16,9 +20,13 @@
 #include <sys/stat.h>
 
 #include "SAPI.h"
+#include "ext/opcache/ZendAccelerator.h"
+#include "ext/pcre/php_pcre.h"
 #include "ext/random/php_random.h"
 #include "php_main.h"
 #include "zend_exceptions.h"
+#include "zend_frameless_function.h"
+#include "zend_inheritance.h"
 
 typedef struct {
   char **lines;
@@ -42,31 +50,41 @@ static bool is_excluded(const warm_up_list *list, const char *path) {
   return false;
 }
 
-// Each script gets a request of its own, so that nothing piles up.
-static void compile(const char *path) {
-  if (php_request_startup() == FAILURE) return;
+// Each task gets a request of its own, so that nothing piles up and one that fails does
+// not take the next along.
+static bool in_request(bool (*task)(void *), void *argument) {
+  if (php_request_startup() == FAILURE) return false;
   SG(headers_sent) = 1;
   SG(request_info).no_headers = 1;
   bool done = false;
   zend_try {
     EG(error_reporting) = 0;
-    zval function, argument, result;
-    ZVAL_STRING(&function, "opcache_compile_file");
-    ZVAL_STRING(&argument, path);
-    ZVAL_UNDEF(&result);
-    done = call_user_function(NULL, NULL, &function, &result, 1, &argument) == SUCCESS &&
-           Z_TYPE(result) == IS_TRUE;
+    done = task(argument);
     if (EG(exception)) {
       done = false;
       zend_clear_exception();
     }
-    zval_ptr_dtor(&result);
-    zval_ptr_dtor(&argument);
-    zval_ptr_dtor(&function);
   }
   zend_end_try();
   php_request_shutdown(NULL);
-  if (done) {
+  return done;
+}
+
+static bool compile_script(void *path) {
+  zval function, argument, result;
+  ZVAL_STRING(&function, "opcache_compile_file");
+  ZVAL_STRING(&argument, path);
+  ZVAL_UNDEF(&result);
+  bool done = call_user_function(NULL, NULL, &function, &result, 1, &argument) == SUCCESS &&
+              Z_TYPE(result) == IS_TRUE;
+  zval_ptr_dtor(&result);
+  zval_ptr_dtor(&argument);
+  zval_ptr_dtor(&function);
+  return done;
+}
+
+static void compile(const char *path) {
+  if (in_request(compile_script, (void *)path)) {
     ++compiled;
   } else {
     fprintf(stderr, "PHP_WARMUP: %s does not compile\n", path);
@@ -156,6 +174,141 @@ static zend_result read_list(const char *name, warm_up_list *list) {
   return SUCCESS;
 }
 
+static void each_script(void (*visit)(const zend_script *)) {
+  const zend_accel_hash *scripts = &ZCSG(hash);
+  for (uint32_t i = 0; i < scripts->num_entries; ++i) {
+    const zend_accel_hash_entry *entry = &scripts->hash_entries[i];
+    const zend_persistent_script *script = entry->data;
+    if (!entry->indirect && script && !script->corrupted) visit(&script->script);
+  }
+}
+
+// The classes of all scripts under their names in lower case. Of two with one name the
+// first: with the other one, OPcache links anew, as without an image.
+static HashTable classes;
+
+static void list_classes(const zend_script *script) {
+  zend_class_entry *class;
+  ZEND_HASH_MAP_FOREACH_PTR(&script->class_table, class) {
+    if ((class->ce_flags & ZEND_ACC_IMMUTABLE) && !(class->ce_flags & ZEND_ACC_ANON_CLASS)) {
+      zend_string *name = zend_string_tolower_ex(class->name, true);
+      zend_hash_add_ptr(&classes, name, class);
+      zend_string_release(name);
+    }
+  }
+  ZEND_HASH_FOREACH_END();
+}
+
+// Stands in for the site's autoloader, which would be its code: what a class extends,
+// implements or uses is linked before it.
+static zend_class_entry *link_by_name(zend_string *name, zend_string *lower_name) {
+  zend_class_entry *class = zend_hash_find_ptr(&classes, lower_name);
+  if (!class || !zend_hash_add_ptr(EG(class_table), lower_name, class)) return NULL;
+  if (class->ce_flags & ZEND_ACC_LINKED) return class;
+  zend_string *parent = class->parent_name ? zend_string_tolower(class->parent_name) : NULL;
+  class = zend_do_link_class(class, parent, lower_name);
+  if (!class) zend_hash_del(EG(class_table), lower_name);
+  if (parent) zend_string_release(parent);
+  return class;
+}
+
+static bool link_class(void *name) {
+  zend_map_ptr_extend(ZCSG(map_ptr_last));
+  return link_by_name(name, name) != NULL;
+}
+
+static void link_classes(void) {
+  zend_class_entry *(*autoload)(zend_string *, zend_string *) = zend_autoload;
+  zend_autoload = link_by_name;
+  zend_hash_init(&classes, 0, NULL, NULL, true);
+  each_script(list_classes);
+  zend_string *name;
+  zend_class_entry *class;
+  zend_long linked = 0;
+  ZEND_HASH_MAP_FOREACH_STR_KEY_PTR(&classes, name, class) {
+    if (!(class->ce_flags & ZEND_ACC_LINKED) && in_request(link_class, name)) ++linked;
+  }
+  ZEND_HASH_FOREACH_END();
+  zend_hash_destroy(&classes);
+  zend_autoload = autoload;
+  fprintf(stderr, "PHP_WARMUP: %" PRId64 " classes linked\n", (int64_t)linked);
+}
+
+// The cache has 4,096 places (PCRE_CACHE_SIZE in php_pcre.c); when none is left, it drops
+// the oldest. Some stay free for what scripts put together.
+enum { kMostPatterns = 3584 };
+
+static void compile_pattern(const zval *pattern) {
+  if (Z_TYPE_P(pattern) == IS_STRING &&
+      zend_hash_num_elements(&PCRE_G(pcre_cache)) < kMostPatterns) {
+    pcre_get_compiled_regex_cache(Z_STR_P(pattern));
+  }
+}
+
+static bool takes_pattern(const zend_string *function) {
+  return zend_string_starts_with_literal(function, "preg_") &&
+         !zend_string_equals_literal(function, "preg_quote");
+}
+
+// The name of the function that a call is the beginning of, or NULL.
+static const zend_string *called(const zend_op *opline) {
+  switch (opline->opcode) {
+    case ZEND_INIT_FCALL:
+      return Z_STR_P(RT_CONSTANT(opline, opline->op2));
+    case ZEND_INIT_FCALL_BY_NAME:  // behind the name as written: in lower case,
+      return Z_STR_P(RT_CONSTANT(opline, opline->op2) + 1);
+    case ZEND_INIT_NS_FCALL_BY_NAME:  // and without its namespace
+      return Z_STR_P(RT_CONSTANT(opline, opline->op2) + 2);
+    default:
+      return NULL;
+  }
+}
+
+static void compile_patterns_of(const zend_op_array *code) {
+  for (uint32_t i = 0; i < code->last; ++i) {
+    const zend_op *opline = &code->opcodes[i];
+    const zend_string *function = NULL;
+    if (ZEND_OP_IS_FRAMELESS_ICALL(opline->opcode)) {
+      function = ZEND_FLF_FUNC(opline)->common.function_name;
+    } else if (i + 1 < code->last && (function = called(opline))) {
+      ++opline;
+      if (opline->opcode != ZEND_SEND_VAL && opline->opcode != ZEND_SEND_VAL_EX) continue;
+    }
+    if (!function || !takes_pattern(function) || opline->op1_type != IS_CONST) continue;
+    const zval *patterns = RT_CONSTANT(opline, opline->op1);
+    if (Z_TYPE_P(patterns) == IS_ARRAY) {
+      const zval *pattern;
+      ZEND_HASH_FOREACH_VAL(Z_ARRVAL_P(patterns), pattern) { compile_pattern(pattern); }
+      ZEND_HASH_FOREACH_END();
+    } else {
+      compile_pattern(patterns);
+    }
+  }
+  for (uint32_t i = 0; i < code->num_dynamic_func_defs; ++i) {
+    compile_patterns_of(code->dynamic_func_defs[i]);
+  }
+}
+
+static void compile_patterns_of_script(const zend_script *script) {
+  compile_patterns_of(&script->main_op_array);
+  const zend_op_array *code;
+  ZEND_HASH_MAP_FOREACH_PTR(&script->function_table, code) { compile_patterns_of(code); }
+  ZEND_HASH_FOREACH_END();
+  const zend_class_entry *class;
+  ZEND_HASH_MAP_FOREACH_PTR(&script->class_table, class) {
+    ZEND_HASH_MAP_FOREACH_PTR(&class->function_table, code) {
+      if (code->type == ZEND_USER_FUNCTION) compile_patterns_of(code);
+    }
+    ZEND_HASH_FOREACH_END();
+  }
+  ZEND_HASH_FOREACH_END();
+}
+
+static bool compile_patterns(void *unused) {
+  each_script(compile_patterns_of_script);
+  return true;
+}
+
 zend_result php_start_image_fill(void) {
   const char *name = getenv("PHP_WARMUP");
   SG(server_context) = (void *)1;  // as for a request
@@ -169,6 +322,10 @@ zend_result php_start_image_fill(void) {
         if (list.lines[i][0] != '!') compile_line(&list, list.lines[i]);
       }
       fprintf(stderr, "PHP_WARMUP: %" PRId64 " scripts compiled\n", (int64_t)compiled);
+      link_classes();
+      in_request(compile_patterns, NULL);
+      fprintf(stderr, "PHP_WARMUP: %" PRIu32 " regular expressions compiled\n",
+              zend_hash_num_elements(&PCRE_G(pcre_cache)));
     }
     for (size_t i = 0; i < list.count; ++i) free(list.lines[i]);
     free(list.lines);

@@ -156,6 +156,49 @@ def test_changed_script_is_served_new(site):
     assert site.get('b.php') == '3'
 
 
+def test_classes_of_the_image_are_linked(site):
+    site.write('www/a/Base.php', '<?php class Base implements Countable { function count(): int { return 1; } '
+                                 'function name(): string { return "base"; } }')
+    site.write('www/a/Named.php', '<?php trait Named { function label() { return static::class . ":" . $this->name(); } }')
+    site.write('www/a/Child.php', '<?php class Child extends Base implements Marked { use Named; }')
+    site.write('www/a/Marked.php', '<?php interface Marked {}')
+    site.write('www/a/Orphan.php', '<?php class Orphan extends Missing {}')
+    site.write('www/a/Wrong.php', '<?php class Wrong extends Base { function name(int $more): int { return 1; } }')
+    site.write('www/a/Circle.php', '<?php class Circle extends Circular {}')
+    site.write('www/a/Circular.php', '<?php class Circular extends Circle {}')
+    site.write('www/a/Final.php', '<?php class Last extends Closure {}')
+    site.write('www/z/Base.php', '<?php class Base { function count() { return 2; } function name() { return "other"; } }')
+    site.write('www/a.php', '''<?php
+        spl_autoload_register(function ($name) {
+            $file = "/www/" . ($name == "Base" ? $_GET["base"] ?? "a" : "a") . "/$name.php";
+            if (file_exists($file)) { require $file; } });
+        try { echo (new Child)->label(), (new Child)->count(), (new Child) instanceof Marked; new Orphan; }
+        catch (Error $e) { echo " ", $e->getMessage(); }''')
+    expected = 'Child:base11 Class "Missing" not found'
+    assert site.get('a.php') == expected
+    site.write('etc/warmup', '/www\n')
+    done = site.make_image('PHP_WARMUP=/etc/php/warmup')
+    assert done.returncode == 0 and 'PHP_WARMUP: 4 classes linked' in done.stderr, done.stderr
+    assert site.get('a.php') == expected
+    assert site.get('a.php', query='base=z').startswith('Child:other')
+    site.write('www/a/Base.php', '<?php class Base { function count() { return 1; } function name() { return "new"; } }')
+    assert site.get('a.php').startswith('Child:new')
+
+
+def test_regular_expressions_are_in_the_image(site):
+    site.write('www/a.php', '''<?php namespace Site;
+        class A { static function f($s) { return preg_replace(["/a/", "/b+/i"], "x", $s); } }
+        function g($s) { return (fn ($s) => \\preg_match("/^(?<name>c+)/u", $s, $m) ? $m["name"] : "none")($s); }
+        echo preg_last_error(), A::f("aBBc"), g("ccd"), implode(",", preg_split("#,#", "1,2")), preg_quote("/q/"),
+            preg_match("/" . "ru" . $_GET["time"] . "/", "runtime");''')
+    site.write('www/bad.php', '<?php preg_match("/(/", ""); preg_match("no", ""); preg_match("", ""); preg_match(7, ""); '
+                              'preg_replace([1, [], "/x"], [], ""); preg_match("/\\x00/e", "");')
+    site.write('etc/warmup', '/www\n')
+    done = site.make_image('PHP_WARMUP=/etc/php/warmup')
+    assert done.returncode == 0 and 'PHP_WARMUP: 4 regular expressions compiled' in done.stderr, done.stderr
+    assert site.get('a.php', query='time=n') == '0xxccc1,2/q/1'
+
+
 def test_environment_and_arguments_are_those_of_the_request(site):
     site.write('www/a.php', '<?php echo getenv("A"), "|", getenv("B"), "|", $_SERVER["QUERY_STRING"];')
     assert site.make_image('A=image').returncode == 0
