@@ -40,7 +40,7 @@ def configure():
                   f'    WasmModule "{paths.guests}/php-cgi.wasm"', "    WasmEnableCGI On",
                   "    WasmMapCGIFileNames On", f'    WasmMapDir /www "{conf.env.server_docs_dir}" ro',
                   f'    WasmMapDir /data "{conf.env.server_dir}/data"', "</Directory>",
-                  '<Location "/hold.php">', "    WasmTimeout 3", "</Location>"])
+                  '<Location "/hold.php">', "    WasmTimeout 120", "</Location>"])
     return add
 
 
@@ -95,7 +95,12 @@ class TestLockDirectories:
     def test_210_01_run_that_is_stopped(self, env, data):
         client = hold(env, data)
         assert "database is locked" in get(env, "/read.php")
+        client.terminate()   # who leaves ends its guest
         client.wait()
+        end = time.monotonic() + 60
+        while os.path.exists(f"{data}/db.lock"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
         check_usable(env, data)
         env.httpd_error_log.ignore_recent([r"php-cgi\.wasm"])
 

@@ -323,6 +323,9 @@ class HttpdTestEnv:
             for name in os.listdir(self._reports):
                 with open(os.path.join(self._reports, name), errors="replace") as file:
                     assert False, f"a sanitizer found:\n{file.read()}"
+            # ThreadSanitizer takes most of the address space, at times more than it leaves
+            # for the pool: guests then run with bounds checks.
+            self.httpd_error_log.ignore_recent(["AH10915"])
         missed = self.httpd_error_log.get_missed()
         assert not missed, "unexpected lines in the error log:\n" + "\n".join(missed)
 

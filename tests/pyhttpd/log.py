@@ -15,7 +15,7 @@ class HttpdErrorLog:
     # children that start or end as if they took places (AH00288). When it is stopped
     # the event MPM closes the sockets of its workers, which one that is about to wait
     # for its client's end reports.
-    RE_OWN = re.compile(r"AH(10159|00287|00288|00161|00484|00485)|AH03092: process_lingering_close")
+    RE_OWN = re.compile(r"AH(10159|00286|00287|00288|00161|00484|00485)|AH03092: process_lingering_close")
     RE_BAD = re.compile(r"^\[[^]]*\] \[[^]:]*:(warn|error|crit|alert|emerg)\]|exit signal|AH00051|AH00052")
 
     def __init__(self, path):
