@@ -172,6 +172,9 @@ SCRIPTS = {
     "hold.php": '<?php $f = fopen("/data/native", "c+"); flock($f, LOCK_EX); $db = new SQLite3("/data/native.db");'
                 '$db->exec("begin exclusive"); $db->exec("update t set n = n + 1"); file_put_contents("/data/held", "1"); sleep(600);',
     "literal.php": f'<?php /* {COMMENT} */ echo "{LITERAL}";',
+    # What a page of an application takes, from PHP's allocator and from malloc().
+    "page.php": '<?php $text = str_repeat("x", 10 << 20); $db = new SQLite3(":memory:"); $db->exec("create table t(x)");'
+                '$db->exec("insert into t values(zeroblob(2000000))"); echo strlen($text);',
     "environment.php": '<?php echo json_encode(getenv());',
 }
 
@@ -264,6 +267,7 @@ def env(make_env, mpm, app, images, paths, secret):
                   "    WasmEnv PHP_WARMUP /etc/php/warmup", f"    WasmEnv GIVEN {GIVEN}",
                   "    WasmSnapshot On", "    WasmMemoryLimit 96M", "</Directory>"])
 
+    conf.add(['LogFormat "%U %{WASM_MEMORY}e" memory', f'CustomLog "{server.server_logs_dir}/memory" memory'])
     route("www")
     conf.add(['<Location "/www/hold.php">', "    WasmTimeout 3", "</Location>"])
     if mpm == "event":
@@ -505,3 +509,15 @@ class TestPHP:
             assert not any(text.encode() in content for content in made.values()), text
         for entry in os.scandir(images):
             assert not entry.stat().st_mode & 0o022, entry.name
+
+    def test_200_11_a_page_has_room_in_the_image(self, env):
+        """An instance whose memory has grown cannot be used again."""
+        assert get(env, "/www/environment.php")
+        assert get(env, "/www/page.php") == str(10 << 20)
+        memory = {}
+        end = time.monotonic() + 10
+        while len(memory) < 2 and time.monotonic() < end:
+            with open(os.path.join(env.server_logs_dir, "memory"), encoding="ascii") as log:
+                memory = {path: used for path, used in (line.split() for line in log.read().splitlines())
+                          if path in ("/www/page.php", "/www/environment.php")}
+        assert len(set(memory.values())) == 1 and len(memory) == 2, memory
