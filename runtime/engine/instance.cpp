@@ -13,7 +13,7 @@ namespace {
 
 // What is cheaper restored by a copy than mapped anew: a copied page costs a
 // tenth of a fault. Also the memory that an idle instance keeps, at most.
-constexpr size_t kMostWrittenBytes = size_t{8} << 20;
+constexpr size_t kMostWrittenBytes = size_t{16} << 20;
 
 // A store is not made for ever: whatever the engine may gather in it goes.
 constexpr uint32_t kMostRuns = 10'000;

@@ -148,9 +148,9 @@ TEST_F(Rewinding, MemoryThatHasGrownIsNotUsedAgain) {
 }
 
 TEST_F(Rewinding, MoreThanACopyIsWorthIsNotUndone) {
-  ASSERT_NO_FATAL_FAILURE(load(R"((memory (export "memory") 200)
-          (func (export "little") (memory.fill (i32.const 0) (i32.const 1) (i32.const 8000000)))
-          (func (export "much") (memory.fill (i32.const 0) (i32.const 1) (i32.const 9000000))))"));
+  ASSERT_NO_FATAL_FAILURE(load(R"((memory (export "memory") 300)
+          (func (export "little") (memory.fill (i32.const 0) (i32.const 1) (i32.const 16000000)))
+          (func (export "much") (memory.fill (i32.const 0) (i32.const 1) (i32.const 17000000))))"));
   ASSERT_FALSE(call("little"));
   EXPECT_TRUE(instance_->rewind());
   ASSERT_FALSE(call("much"));
