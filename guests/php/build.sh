@@ -8,7 +8,7 @@
 # under a key of all that goes into it; a second run copies it.
 #
 #   PHP_GUEST_WORK=DIR  build in DIR and keep it: unfinished steps go on where they were
-#   MOD_WASM_LOCKS=0    without mod_wasm's function for locks, for other hosts
+#   MOD_WASM_FUNCTIONS=0  without mod_wasm's own functions, for other hosts
 
 set -eu
 
@@ -17,7 +17,7 @@ die() { echo "php: $*" >&2; exit 1; }
 
 output=$(realpath -m "$1")
 PHP_GUEST_SOURCE=$(cd "$(dirname "$0")" && pwd)
-locks=${MOD_WASM_LOCKS:-1}
+functions=${MOD_WASM_FUNCTIONS:-1}
 compiler=22
 
 packages="clang-$compiler lld-$compiler llvm-$compiler libclang-rt-$compiler-dev-wasm32
@@ -43,7 +43,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/mod_wasm/php
 key=$({
     cd "$PHP_GUEST_SOURCE"
     find build.sh cc sources.lock number_handlers.awk start_image.c start_image.h patches posix -type f | LC_ALL=C sort | xargs sha256sum
-    echo "locks $locks"
+    echo "functions $functions"
     clang-$compiler --version | head -n 1
 } | sha256sum | cut -c1-24)
 result=$cache/$key/php.wasm
@@ -132,7 +132,7 @@ fi
 say "building the libraries"
 mkdir -p "$work/posix"
 for file in "$PHP_GUEST_SOURCE"/posix/*.c; do
-    "$cc" -O2 -Wall -Wno-unused-parameter -Werror -DMOD_WASM_LOCKS="$locks" -c "$file" \
+    "$cc" -O2 -Wall -Wno-unused-parameter -Werror -DMOD_WASM_FUNCTIONS="$functions" -c "$file" \
         -o "$work/posix/$(basename "$file" .c).o"
 done
 rm -f "$work/posix/libposix.a"

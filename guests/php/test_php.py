@@ -248,6 +248,23 @@ def test_image_is_free_of_what_warming_left(site):
     assert b'comment_that_is_not_compiled' not in pathlib.Path(site.image).read_bytes()
 
 
+def test_files_are_made_with_the_mode_asked_for(site):
+    site.write('etc/php.ini', INI + 'session.save_path = /tmp\n')
+    site.write('www/a.php', '''<?php session_start(); $_SESSION["a"] = 1; session_write_close(); tempnam("/tmp", "temporary");
+        file_put_contents("/tmp/plain", "1"); mkdir("/tmp/d"); mkdir("/tmp/own", 0700); $old = umask(0077);
+        file_put_contents("/tmp/masked", "1"); mkdir("/tmp/masked.d"); umask($old); touch("/tmp/touched");''')
+    assert site.make_image().returncode == 0
+    before = os.umask(0o022)
+    try:
+        site.get('a.php')
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o7777 for path in (site.root / 'tmp').iterdir()}
+    private = [name for name in modes if name.startswith(('sess_', 'temporary'))]
+    assert len(private) == 2 and all(modes.pop(name) == 0o600 for name in private), modes
+    assert modes == {'plain': 0o644, 'd': 0o755, 'own': 0o700, 'masked': 0o600, 'masked.d': 0o700, 'touched': 0o644}
+
+
 def test_flock_between_requests(site):
     site.write('www/a.php', '''<?php for ($i = 0; $i < 50; $i++) { $f = fopen("/tmp/n", "c+"); flock($f, LOCK_EX);
         $n = (int) fgets($f); usleep(500); rewind($f); fwrite($f, $n + 1); fclose($f); } echo "done";''')

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -61,6 +63,10 @@ class Context {
   [[nodiscard]] LockDirectories& lock_directories() { return lock_directories_; }
   [[nodiscard]] PathWalk path_walk() const { return config_.path_walk; }
 
+  /// What new files and directories lack beside the process's umask.
+  [[nodiscard]] mode_t umask() const { return umask_; }
+  void set_umask(mode_t mask) { umask_ = mask; }
+
   /// Set by a host function that the guest must not return from. The engine
   /// looks at it after each host call and unwinds the guest if it is not
   /// Stop::kNone.
@@ -81,6 +87,7 @@ class Context {
   Host& host_;
   FdTable fds_;
   LockDirectories lock_directories_;
+  mode_t umask_ = 0;
   Stop stop_ = Stop::kNone;
   int32_t exit_status_ = 0;
   int64_t cpu_start_ns_ = -1;

@@ -120,6 +120,14 @@ Errno sock_shutdown(Context& context, GuestMemory memory, uint32_t fd, uint32_t 
 Errno fd_lock(Context& context, GuestMemory memory, uint32_t fd, uint32_t kind, uint64_t start,
               uint64_t length, uint32_t wait) noexcept;
 
+/// Of module "mod_wasm": from here on the run makes files and directories without these
+/// permissions, as by umask(2). Preview 1 has none, so that all would be readable
+/// by every user of the machine. It only takes away: files are made with 0666, directories
+/// with 0777, less this and the process's own mask.
+/// @param mask  permission bits, up to 0777
+/// @return kInval for other bits
+Errno file_umask(Context& context, GuestMemory memory, uint32_t mask) noexcept;
+
 /// Where wasi_unstable differs from preview 1: layouts and the order of whence.
 namespace unstable {
 

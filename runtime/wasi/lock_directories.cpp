@@ -13,7 +13,6 @@
 namespace wasmrt::wasi {
 namespace {
 
-constexpr mode_t kMode = 0777;  // less the process's umask
 constexpr std::string_view kSuffix = ".lock";
 // How a database begins. One that is about to be made is empty.
 constexpr std::string_view kMagic("SQLite format 3\0", 16);
@@ -56,11 +55,11 @@ LockDirectories::~LockDirectories() {
   }
 }
 
-Errno LockDirectories::make(int parent, const char* name) {
+Errno LockDirectories::make(int parent, const char* name, mode_t mode) {
   if (held_.size() == kMaxHeld || !is_lock(parent, name)) {
-    return from_result(mkdirat(parent, name, kMode));
+    return from_result(mkdirat(parent, name, mode));
   }
-  const bool made = mkdirat(parent, name, kMode | S_ISVTX) == 0;
+  const bool made = mkdirat(parent, name, mode | S_ISVTX) == 0;
   if (!made && errno != EEXIST) return errno_from_host(errno);
   // From here on whoever gets the lock on the directory that has the name is its
   // holder, no matter who made it.

@@ -30,7 +30,7 @@ class LockDirectories {
   LockDirectories& operator=(const LockDirectories&) = delete;
 
   /// mkdir in `parent`. kExist also if another run has the lock.
-  Errno make(int parent, const char* name);
+  Errno make(int parent, const char* name, mode_t mode);
   /// rmdir in `parent`.
   Errno remove(int parent, const char* name);
 

@@ -19,7 +19,8 @@
 namespace wasmrt::wasi {
 namespace {
 
-constexpr mode_t kFileMode = 0666;  // less the process's umask
+constexpr mode_t kFileMode = 0666;  // less the umasks of the run and the process
+constexpr mode_t kDirectoryMode = 0777;
 
 Errno from_result(int result) { return result == 0 ? Errno::kSuccess : errno_from_host(errno); }
 
@@ -95,7 +96,8 @@ Errno path_create_directory(Context& context, GuestMemory memory, uint32_t fd, G
     return result;
   }
   if (target.parent.dots() != 0) return Errno::kExist;
-  return context.lock_directories().make(target.parent.fd(), target.parent.name());
+  return context.lock_directories().make(target.parent.fd(), target.parent.name(),
+                                         kDirectoryMode & ~context.umask());
 }
 
 Errno path_filestat_get(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
@@ -210,7 +212,7 @@ Errno path_open(Context& context, GuestMemory memory, uint32_t fd, uint32_t dirf
 
   Descriptor descriptor;
   const Errno opened = open_beneath(context.path_walk(), directory->fd.get(), text.view(), flags,
-                                    kFileMode, descriptor.fd);
+                                    kFileMode & ~context.umask(), descriptor.fd);
   if (opened != Errno::kSuccess) return opened;
   struct stat status;
   if (fstat(descriptor.fd.get(), &status) != 0) return errno_from_host(errno);
@@ -330,6 +332,12 @@ Errno path_unlink_file(Context& context, GuestMemory memory, uint32_t fd, GuestP
     return S_ISDIR(status.st_mode) ? Errno::kIsdir : Errno::kNotdir;
   }
   return from_result(unlinkat(target.parent.fd(), target.parent.name(), 0));
+}
+
+Errno file_umask(Context& context, GuestMemory /*memory*/, uint32_t mask) noexcept {
+  if (mask > (S_IRWXU | S_IRWXG | S_IRWXO)) return Errno::kInval;
+  context.set_umask(mask);
+  return Errno::kSuccess;
 }
 
 }  // namespace wasmrt::wasi

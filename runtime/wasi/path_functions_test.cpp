@@ -246,6 +246,37 @@ TEST_P(PathTest, CreateDirectory) {
   EXPECT_FALSE(outside_.exists("root/none"));
 }
 
+TEST_P(PathTest, NewFilesHaveThePermissionsThatTheUmaskLeaves) {
+  const mode_t before = umask(022);
+  const auto mode_of = [this](const char* name) {
+    struct stat status {};
+    EXPECT_EQ(stat(outside_.path(std::string("root/") + name).c_str(), &status), 0) << name;
+    return status.st_mode & 07777;
+  };
+  const auto make = [this](const std::string& name) {
+    guest().must_open(kRoot, name, oflags::kCreate, kReadWrite);
+    EXPECT_EQ(guest().path_call("path_create_directory", kRoot, name + ".d"), Errno::kSuccess);
+  };
+  make("plain");
+  EXPECT_EQ(mode_of("plain"), 0644U);
+  EXPECT_EQ(mode_of("plain.d"), 0755U);
+  ASSERT_EQ(guest().call_own("umask", {077}), Errno::kSuccess);
+  make("private");
+  EXPECT_EQ(mode_of("private"), 0600U);
+  EXPECT_EQ(mode_of("private.d"), 0700U);
+  // What is there stays as it is, and nothing is ever given.
+  guest().must_open(kRoot, "plain", oflags::kCreate, kReadWrite);
+  EXPECT_EQ(mode_of("plain"), 0644U);
+  for (const uint32_t bad : {01000U, 04000U, 0x80000000U, 0xffffffffU}) {
+    EXPECT_EQ(guest().call_own("umask", {bad}), Errno::kInval) << bad;
+  }
+  ASSERT_EQ(guest().call_own("umask", {0}), Errno::kSuccess);
+  make("again");
+  EXPECT_EQ(mode_of("again"), 0644U);
+  EXPECT_EQ(mode_of("again.d"), 0755U);
+  umask(before);
+}
+
 TEST_P(PathTest, Filestat) {
   outside_.make_link("file", "root/link");
   outside_.make_link("dir", "root/to_dir");

@@ -157,6 +157,7 @@ constexpr std::array kFunctions = {
     WASI_BOTH(sock_shutdown),
 
     entry<fd_lock>(kOwn, "fd_lock"),
+    entry<file_umask>(kOwn, "umask"),
 };
 
 #undef WASI_PREVIEW1

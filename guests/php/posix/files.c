@@ -54,12 +54,46 @@ int __wrap_close(int fd) {
   return __real_close(fd);
 }
 
-static mode_t mask = 022;
+// Preview 1 makes files and directories without a mode: readable by every user of the
+// machine, also those that shall not be, such as sessions. A function of mod_wasm's, as umask(2)
+// but without the old mask for a result, takes permissions away:
+//
+//   mod_wasm.umask(mask: i32) -> i32    0, or an errno of preview 1
+#if MOD_WASM_FUNCTIONS
+__attribute__((import_module("mod_wasm"), import_name("umask"))) int host_umask(int mask);
+#else
+static int host_umask(int mask) { return 0; }
+#endif
+
+static mode_t mask = 022;  // the server's, most likely
+static mode_t asked;       // what umask() was called with
 
 mode_t umask(mode_t new_mask) {
   mode_t old = mask;
-  mask = new_mask & 0777;
+  mask = asked = new_mask & 0777;
+  host_umask(asked);
   return old;
+}
+
+int __real_open(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...) {
+  if ((flags & O_CREAT) == 0) return __real_open(path, flags);
+  va_list arguments;
+  va_start(arguments, flags);
+  mode_t mode = va_arg(arguments, mode_t);
+  va_end(arguments);
+  host_umask(asked | (~mode & 0777));
+  int fd = __real_open(path, flags, mode);
+  host_umask(asked);
+  return fd;
+}
+
+int __real_mkdir(const char *path, mode_t mode);
+int __wrap_mkdir(const char *path, mode_t mode) {
+  host_umask(asked | (~mode & 0777));
+  int result = __real_mkdir(path, mode);
+  host_umask(asked);
+  return result;
 }
 
 // Preview 1 gives no owner, no permissions and no size of blocks. Programs that look at

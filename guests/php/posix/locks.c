@@ -16,7 +16,7 @@
 // The host's locks belong to the open file description (F_OFD_SETLK, flock(2)), so
 // that native programs heed them, and end with the run at the latest.
 //
-// Built with MOD_WASM_LOCKS=0 the import is left out and every lock is granted,
+// Built with MOD_WASM_FUNCTIONS=0 the import is left out and every lock is granted,
 // for hosts other than mod_wasm.
 #include "locks.h"
 
@@ -26,14 +26,14 @@
 
 #undef fcntl
 
-#ifndef MOD_WASM_LOCKS
-#define MOD_WASM_LOCKS 1
+#ifndef MOD_WASM_FUNCTIONS
+#define MOD_WASM_FUNCTIONS 1
 #endif
 
 enum { kUnlock = 0, kShared = 1, kExclusive = 2, kTest = 4 };
 static const long long kWholeFile = -1;
 
-#if MOD_WASM_LOCKS
+#if MOD_WASM_FUNCTIONS
 __attribute__((import_module("mod_wasm"), import_name("fd_lock"))) int host_fd_lock(
     int fd, int kind, long long start, long long length, int wait);
 #else

@@ -24,7 +24,7 @@
 
 // Files. dup() knows the standard streams only, and gives the same number.
 // chmod() and chown() to the one user succeed on what exists and change nothing:
-// preview 1 has neither owners nor permissions.
+// preview 1 has neither owners nor permissions. What is made gets the mode asked for, or less.
 int dup(int fd);
 int dup2(int from, int to);
 int pipe(int *fds);
