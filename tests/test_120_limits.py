@@ -57,7 +57,7 @@ class TestDefaults:
             # These come to other limits, on a slow machine not within 2 s.
             for name in ("memory_grow", "stack_overflow", "header_flood", "many_opens", "recursion", "output_flood"):
                 conf.add_wasm(f"/{name}", f"{paths.test_guests}/hostile/{name}.wasm",
-                              f'WasmMapDir /data "{data}"', "WasmTimeout 60")
+                              f'WasmMapDir /data "{data}"', "WasmTimeout 240")
 
         env = serve(add)
         expect(env, "/endless_loop", 504, "time limit of 2 s.*see WasmTimeout")
