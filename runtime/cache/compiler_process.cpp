@@ -211,12 +211,7 @@ bool drain(int fd, std::string& message) {
 std::string compiler_message(std::string_view text) {
   static constexpr std::string_view kPrefix = "wasmctl: ";
   if (text.starts_with(kPrefix)) text.remove_prefix(kPrefix.size());
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  std::string line(text);
-  size_t position = 0;
-  while ((position = line.find('\n', position)) != std::string::npos)
-    line.replace(position, 1, "; ");
-  return printable(line, 800);
+  return one_line(text, 800);
 }
 
 std::string size_text(uint64_t bytes) {

@@ -55,13 +55,7 @@ class InitHost final : public wasi::Host {
 
   [[nodiscard]] std::span<const OpenedFile> files() const { return files_; }
   /// The last it wrote, as one line.
-  [[nodiscard]] std::string output() const {
-    std::string text = output_.substr(0, output_.find_last_not_of("\r\n ") + 1);
-    for (size_t at = 0; (at = text.find('\n', at)) != std::string::npos;) {
-      text.replace(at, 1, "; ");
-    }
-    return printable(text, kOutputText);
-  }
+  [[nodiscard]] std::string output() const { return one_line(output_, kOutputText); }
   /// The end of a message about a failure.
   [[nodiscard]] std::string appendix() const {
     return output_.empty() ? "" : "; it wrote: " + output();

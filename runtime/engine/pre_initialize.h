@@ -43,8 +43,8 @@ struct PreInitialized {
 /// point continues where the init function ended. Custom section kFilesSection
 /// of the result lists the files that it opened.
 ///
-/// The init function has an empty standard input. Compiles, so it is for a process of its own, whose limits are
-/// the limits on its time.
+/// The init function has an empty standard input. Compiles, so it is for a process of
+/// its own, whose limits are the limits on its time.
 ///
 /// @param command  arguments, environment, directories, memory limit; its entry
 ///                 point is the init function, null for "wizer-initialize".

@@ -36,6 +36,12 @@ std::string printable(std::string_view text, size_t limit) {
   return out;
 }
 
+std::string one_line(std::string_view text, size_t limit) {
+  std::string line(text.substr(0, text.find_last_not_of("\r\n ") + 1));
+  for (size_t at = 0; (at = line.find('\n', at)) != std::string::npos;) line.replace(at, 1, "; ");
+  return printable(line, limit);
+}
+
 void copy_text(std::string_view text, char* buffer, size_t size) {
   if (size == 0) return;
   const size_t length = std::min(text.size(), size - 1);

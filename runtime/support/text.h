@@ -12,6 +12,10 @@ namespace wasmrt {
 /// line nor drive a terminal. Cut to `limit` bytes with "..." at the end.
 std::string printable(std::string_view text, size_t limit = 512);
 
+/// printable() for what somebody wrote in lines: "; " stands between them, what is
+/// blank at the end is left out.
+std::string one_line(std::string_view text, size_t limit = 512);
+
 /// Copies into a caller's fixed buffer, NUL-terminated, cut if need be.
 void copy_text(std::string_view text, char* buffer, size_t size);
 

@@ -38,5 +38,14 @@ TEST(CopyText, TerminatesAndCuts) {
   EXPECT_STREQ(buffer, "");
 }
 
+TEST(OneLine, JoinsLines) {
+  EXPECT_EQ(one_line(""), "");
+  EXPECT_EQ(one_line("\n \r\n"), "");
+  EXPECT_EQ(one_line("one"), "one");
+  EXPECT_EQ(one_line("one\ntwo\n\n"), "one; two");
+  EXPECT_EQ(one_line("\n\x1b\xff"), "; \\x1b\\xff");
+  EXPECT_EQ(one_line(std::string(5000, '\n') + "x", 10), "; ; ; ;...");
+}
+
 }  // namespace
 }  // namespace wasmrt
