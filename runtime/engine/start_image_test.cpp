@@ -260,8 +260,9 @@ TEST(Density, ASparseImageIsFilledWithZeros) {
 
   const EngineHandle engine(wasm_engine_new());
   wasmtime_module_t* module = nullptr;
+  const std::vector<uint8_t>& wasm_made = made.value().module;
   const ErrorHandle invalid(
-      wasmtime_module_new(engine.get(), made.value().module.data(), made.value().module.size(), &module));
+      wasmtime_module_new(engine.get(), wasm_made.data(), wasm_made.size(), &module));
   ASSERT_FALSE(invalid) << error_text(invalid.get());
   const ModuleHandle owned(module);
   const StoreHandle store(wasmtime_store_new(engine.get(), nullptr, nullptr));
