@@ -46,7 +46,7 @@ struct ContextConfig {
 };
 
 /// The state that WASI preview 1 keeps for one instance: its descriptors, its
-/// locks by directories, its exit status, the wish to stop. The 46 functions (table.h) work on it.
+/// locks by directories, its exit status, the wish to stop. The functions (table.h) work on it.
 ///
 /// Not thread safe: one instance, one thread.
 class Context {

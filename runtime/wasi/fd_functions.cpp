@@ -69,12 +69,13 @@ Errno seek(Context& context, GuestMemory memory, uint32_t fd, int64_t offset, in
   return Errno::kSuccess;
 }
 
-Errno filestat_of(Context& context, uint32_t fd, Filestat& filestat) {
-  Descriptor* descriptor = context.fds().find(fd);
+/// The status of a file or directory; a stream has nothing but a type.
+Errno stat_descriptor(Context& context, uint32_t fd, Descriptor*& descriptor, struct stat& status) {
+  status = {};
+  descriptor = context.fds().find(fd);
   if (descriptor == nullptr) return Errno::kBadf;
   if (descriptor->is_stream()) {
-    filestat = {};
-    filestat.filetype = stream_type(context, *descriptor);
+    if (stream_type(context, *descriptor) == FileType::kCharacterDevice) status.st_mode = S_IFCHR;
     return Errno::kSuccess;
   }
   if (descriptor->is_directory()) {
@@ -82,10 +83,15 @@ Errno filestat_of(Context& context, uint32_t fd, Filestat& filestat) {
       return result;
     }
   }
+  return from_result(fstat(descriptor->fd.get(), &status));
+}
+
+Errno filestat_of(Context& context, uint32_t fd, Filestat& filestat) {
+  Descriptor* descriptor;
   struct stat status;
-  if (fstat(descriptor->fd.get(), &status) != 0) return errno_from_host(errno);
-  filestat = wasi::filestat_of(status);
-  return Errno::kSuccess;
+  const Errno result = stat_descriptor(context, fd, descriptor, status);
+  if (result == Errno::kSuccess) filestat = wasi::filestat_of(status);
+  return result;
 }
 
 /// Both functions that write to disk: of the streams only standard output
@@ -272,7 +278,8 @@ Errno fd_filestat_set_size(Context& context, GuestMemory /*memory*/, uint32_t fd
 Errno fd_filestat_set_times(Context& context, GuestMemory /*memory*/, uint32_t fd, uint64_t atim,
                             uint64_t mtim, uint32_t flags) noexcept {
   timespec times[2];
-  if (const Errno result = times_from(atim, mtim, flags, times); result != Errno::kSuccess) {
+  if (const Errno result = times_from(timespec_of(atim), timespec_of(mtim), flags, times);
+      result != Errno::kSuccess) {
     return result;
   }
   Descriptor* descriptor = context.fds().find(fd);
@@ -284,6 +291,26 @@ Errno fd_filestat_set_times(Context& context, GuestMemory /*memory*/, uint32_t f
   }
   // A preopen's descriptor may be only a place (O_PATH), which futimens refuses.
   return from_result(utimensat(descriptor->fd.get(), "", times, AT_EMPTY_PATH));
+}
+
+Errno fd_stat(Context& context, GuestMemory memory, uint32_t fd, GuestPtr status) noexcept {
+  Descriptor* descriptor;
+  struct stat native;
+  const Errno result = stat_descriptor(context, fd, descriptor, native);
+  if (result != Errno::kSuccess) return result;
+  if (descriptor->is_stream()) native.st_mode |= S_IRUSR | S_IWUSR;
+  return memory.store(status, status_of(native)) ? Errno::kSuccess : Errno::kFault;
+}
+
+Errno fd_chmod(Context& context, GuestMemory /*memory*/, uint32_t fd, uint32_t mode) noexcept {
+  if (mode > kPermissions) return Errno::kInval;
+  Descriptor* descriptor;
+  struct stat status;
+  const Errno result = stat_descriptor(context, fd, descriptor, status);
+  if (result != Errno::kSuccess) return result;
+  if (descriptor->is_stream()) return Errno::kBadf;
+  if (descriptor->read_only) return Errno::kPerm;
+  return change_permissions(descriptor->fd.get(), status, mode);
 }
 
 Errno fd_prestat_get(Context& context, GuestMemory memory, uint32_t fd, GuestPtr prestat) noexcept {

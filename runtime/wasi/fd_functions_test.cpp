@@ -255,6 +255,57 @@ TEST_F(FdTest, FilestatErrors) {
   EXPECT_EQ(guest.call("fd_filestat_get", {kRoot, 0}), Errno::kNoent);
 }
 
+TEST_F(FdTest, StatOfFilesDirectoriesAndStreams) {
+  directory_.write("file", "content");
+  ASSERT_EQ(chmod(directory_.path("file").c_str(), 04640), 0);
+  ASSERT_EQ(chmod(directory_.path().c_str(), 01750), 0);
+  const auto status_of = [this](uint32_t fd) {
+    const uint32_t out = guest_.allocate(sizeof(Status));
+    EXPECT_EQ(guest_.call_own("fd_stat", {fd, out}), Errno::kSuccess) << fd;
+    return guest_.load<Status>(out);
+  };
+  const Status file = status_of(guest_.must_open(kRoot, "file"));
+  EXPECT_EQ(file.mode, static_cast<uint32_t>(S_IFREG | 0640));
+  EXPECT_EQ(file.size, 7u);
+  EXPECT_EQ(status_of(kRoot).mode, static_cast<uint32_t>(S_IFDIR | 0750));
+  for (uint32_t stream : {0u, 1u, 2u}) {
+    EXPECT_EQ(status_of(stream).mode, 0600u);
+    EXPECT_EQ(status_of(stream).ino, 0u);
+  }
+  EXPECT_EQ(guest_.call_own("fd_stat", {99, 8}), Errno::kBadf);
+  EXPECT_EQ(guest_.call_own("fd_stat", {0xFFFFFFFF, 8}), Errno::kBadf);
+  for (uint32_t fd : {1u, kRoot}) {
+    EXPECT_EQ(guest_.call_own("fd_stat", {fd, kBad}), Errno::kFault);
+    EXPECT_EQ(guest_.call_own("fd_stat", {fd, 0xFFFFFFFF}), Errno::kFault);
+  }
+}
+
+TEST_F(FdTest, Chmod) {
+  directory_.write("file", "content");
+  directory_.make_directory("sub");
+  const auto mode_of = [this](const char* name) {
+    struct stat status {};
+    EXPECT_EQ(stat(directory_.path(name).c_str(), &status), 0) << name;
+    return status.st_mode & 07777;
+  };
+  const uint32_t file = guest_.must_open(kRoot, "file");
+  EXPECT_EQ(guest_.call_own("fd_chmod", {file, 0777}), Errno::kSuccess);
+  EXPECT_EQ(mode_of("file"), 0666u);
+  ASSERT_EQ(chmod(directory_.path("sub").c_str(), 02700), 0);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {guest_.must_open(kRoot, "sub"), 0711}), Errno::kSuccess);
+  EXPECT_EQ(mode_of("sub"), 02711u);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {kRoot, 0711}), Errno::kSuccess);
+  EXPECT_EQ(mode_of(""), 0711u);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {file, 01644}), Errno::kInval);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {file, 0xFFFFFFFF}), Errno::kInval);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {1, 0644}), Errno::kBadf);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {99, 0644}), Errno::kBadf);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {kReadOnlyRoot, 0777}), Errno::kPerm);
+  const uint32_t read_only = guest_.must_open(kReadOnlyRoot, "file");
+  EXPECT_EQ(guest_.call_own("fd_chmod", {read_only, 0}), Errno::kPerm);
+  EXPECT_EQ(mode_of("file"), 0666u);
+}
+
 TEST_F(FdTest, ExtremeTimesAreClamped) {
   directory_.write("file", "content");
   const timespec times[2] = {{.tv_sec = -1000, .tv_nsec = 5}, {.tv_sec = -1, .tv_nsec = 999}};

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wasi/file_status.h"
 
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <limits>
 
 namespace wasmrt::wasi {
 namespace {
 
 constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr mode_t kExecute = S_IXUSR | S_IXGRP | S_IXOTH;
+constexpr mode_t kSpecial = S_ISUID | S_ISGID | S_ISVTX;
 
 uint64_t nanoseconds(const timespec& time) {
   if (time.tv_sec < 0) return 0;
@@ -20,17 +28,27 @@ uint64_t nanoseconds(const timespec& time) {
   return result;
 }
 
-bool time_from(uint64_t time, bool set, bool now, timespec& result) {
+Time time_of(const timespec& time) {
+  return {.seconds = time.tv_sec, .nanoseconds = static_cast<uint32_t>(time.tv_nsec)};
+}
+
+bool time_from(const timespec& time, bool set, bool now, timespec& result) {
   if (set && now) return false;
   result = {};
   if (set) {
-    result.tv_sec = static_cast<time_t>(time / kNanosecondsPerSecond);
-    result.tv_nsec = static_cast<long>(time % kNanosecondsPerSecond);
+    result = time;
   } else {
     result.tv_nsec = now ? UTIME_NOW : UTIME_OMIT;
   }
   return true;
 }
+
+/// For calls that take no descriptor which is only a place.
+struct DescriptorPath {
+  explicit DescriptorPath(int fd) { std::snprintf(text, sizeof(text), "/proc/self/fd/%d", fd); }
+
+  char text[32];
+};
 
 }  // namespace
 
@@ -64,6 +82,43 @@ Filestat filestat_of(const struct stat& status) {
           .ctim = nanoseconds(status.st_ctim)};
 }
 
+Status status_of(const struct stat& status) {
+  return {.dev = status.st_dev,
+          .ino = status.st_ino,
+          .nlink = status.st_nlink,
+          .size = static_cast<uint64_t>(status.st_size),
+          .blocks = static_cast<uint64_t>(status.st_blocks),
+          .atim = time_of(status.st_atim),
+          .mtim = time_of(status.st_mtim),
+          .ctim = time_of(status.st_ctim),
+          .mode = status.st_mode & (S_IFMT | kPermissions)};
+}
+
+Errno change_permissions(int fd, const struct stat& status, mode_t permissions) {
+  if (S_ISLNK(status.st_mode)) return Errno::kNotsup;
+  mode_t mode = permissions & kPermissions;
+  if (S_ISDIR(status.st_mode)) {
+    mode |= status.st_mode & kSpecial;
+  } else {
+    mode &= ~kExecute | status.st_mode;
+  }
+  constexpr long kFchmodat2 = 452;  // Linux 6.6, on every architecture
+  if (syscall(kFchmodat2, fd, "", mode, AT_EMPTY_PATH) == 0) return Errno::kSuccess;
+  const int error = errno;
+  // Old kernels answer ENOSYS; the filters of some containers EPERM.
+  if (error != ENOSYS && error != EPERM) return errno_from_host(error);
+  if (chmod(DescriptorPath(fd).text, mode) == 0) return Errno::kSuccess;
+  return errno_from_host(errno == ENOENT ? error : errno);  // ENOENT: no /proc
+}
+
+Errno check_access(int fd, int mode) {
+  if (faccessat(fd, "", mode, AT_EACCESS | AT_EMPTY_PATH) == 0) return Errno::kSuccess;
+  // Before Linux 5.8 the C library has to do without the kernel, and knows no empty path.
+  if (errno != EINVAL && errno != ENOSYS && errno != EPERM) return errno_from_host(errno);
+  if (faccessat(AT_FDCWD, DescriptorPath(fd).text, mode, AT_EACCESS) == 0) return Errno::kSuccess;
+  return errno_from_host(errno);
+}
+
 UnstableFilestat to_unstable(const Filestat& filestat) {
   return {.dev = filestat.dev,
           .ino = filestat.ino,
@@ -76,7 +131,12 @@ UnstableFilestat to_unstable(const Filestat& filestat) {
           .ctim = filestat.ctim};
 }
 
-Errno times_from(uint64_t atim, uint64_t mtim, uint32_t flags, timespec times[2]) {
+timespec timespec_of(uint64_t nanoseconds) {
+  return {.tv_sec = static_cast<time_t>(nanoseconds / kNanosecondsPerSecond),
+          .tv_nsec = static_cast<long>(nanoseconds % kNanosecondsPerSecond)};
+}
+
+Errno times_from(const timespec& atim, const timespec& mtim, uint32_t flags, timespec times[2]) {
   using namespace fstflags;
   if ((flags & ~kAll) != 0) return Errno::kInval;
   if (!time_from(atim, (flags & kAtime) != 0, (flags & kAtimeNow) != 0, times[0]) ||

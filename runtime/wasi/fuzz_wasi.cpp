@@ -95,10 +95,14 @@ class World {
     setrlimit(RLIMIT_FSIZE, &kFileSize);
     signal(SIGXFSZ, SIG_IGN);
   }
-  ~World() { fs::remove_all(top_); }
+  ~World() {
+    unlock(top_ / "rw");
+    fs::remove_all(top_);
+  }
 
   void make() {
     std::error_code ignored;
+    unlock(top_ / "rw");
     fs::remove_all(top_ / "rw", ignored);
     fs::create_directories(top_ / "rw/dir/sub");
     write("rw/file", "content");
@@ -115,6 +119,8 @@ class World {
     fs::create_directories(top_ / "ro/dir");
     write("ro/file", kReadOnly);
     write("secret", kSecret);
+    chmod(path("ro/file").c_str(), kMode);
+    chmod(path("secret").c_str(), kMode);
   }
 
   /// Ends the program if anything but "rw" changed.
@@ -126,6 +132,15 @@ class World {
     struct stat status;
     expect(stat((top_ / "ro/file").c_str(), &status) == 0 && status.st_nlink == 1,
            "the read-only file was linked");
+    unlock(top_ / "rw");
+    expect((status.st_mode & 07777) == kMode, "the read-only file's permissions were changed");
+    expect(stat((top_ / "secret").c_str(), &status) == 0 && (status.st_mode & 07777) == kMode,
+           "the permissions of the file outside were changed");
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(top_ / "rw")) {
+      expect(lstat(entry.path().c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
+                 (status.st_mode & 0111) == 0,
+             "a file was made executable");
+    }
   }
 
   [[nodiscard]] std::string path(std::string_view name) const { return top_ / name; }
@@ -137,6 +152,16 @@ class World {
   }
 
  private:
+  /// Gives directories back what guests took from them, so that they can be removed.
+  static void unlock(const fs::path& directory) {
+    std::error_code ignored;
+    fs::permissions(directory, fs::perms::owner_all, fs::perm_options::add, ignored);
+    for (auto entry = fs::recursive_directory_iterator(directory, ignored);
+         entry != fs::recursive_directory_iterator(); entry.increment(ignored)) {
+      if (!fs::is_directory(entry->symlink_status(ignored))) continue;
+      fs::permissions(entry->path(), fs::perms::owner_all, fs::perm_options::add, ignored);
+    }
+  }
   void write(std::string_view name, std::string_view content) const {
     std::ofstream(top_ / name) << content;
   }
@@ -147,6 +172,8 @@ class World {
   [[nodiscard]] long count(std::string_view name) const {
     return std::distance(fs::directory_iterator(top_ / name), {});
   }
+
+  static constexpr mode_t kMode = 0640;
 
   fs::path top_;
   bool made_ = false;

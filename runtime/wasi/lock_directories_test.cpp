@@ -77,6 +77,24 @@ TEST_F(LockDirectoriesTest, EndOfARunLeavesWhatItDoesNotHold) {
   EXPECT_TRUE(directory_.exists("db.lock"));
 }
 
+TEST_F(LockDirectoriesTest, ChmodLeavesTheMark) {
+  ASSERT_EQ(make(first_), Errno::kSuccess);
+  const auto change = [](const std::unique_ptr<TestGuest>& guest) {
+    return guest->call_own("path_chmod", {TestGuest::kRoot, guest->store("db.lock"), 7, 0700});
+  };
+  EXPECT_EQ(change(first_), Errno::kNoent);
+  EXPECT_EQ(change(second_), Errno::kSuccess);
+  const uint32_t fd = first_->must_open(TestGuest::kRoot, "db.lock");
+  EXPECT_EQ(first_->call_own("fd_chmod", {fd, 0500}), Errno::kSuccess);
+  struct stat status;
+  ASSERT_EQ(::stat(directory_.path("db.lock").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 07777, 01500u);
+  const uint32_t out = second_->allocate(sizeof(Status));
+  ASSERT_EQ(second_->call_own("fd_stat", {second_->must_open(TestGuest::kRoot, "db.lock"), out}),
+            Errno::kSuccess);
+  EXPECT_EQ(second_->load<Status>(out).mode, static_cast<uint32_t>(S_IFDIR | 0500));
+}
+
 TEST_F(LockDirectoriesTest, OtherDirectoriesStay) {
   directory_.write("text", "no database");
   directory_.make_directory("folder");

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -64,26 +65,56 @@ struct Target {
   }
 };
 
-/// The file status of a path, which may end in a link that is not followed.
-Errno stat_beneath(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags, GuestPtr ptr,
-                   GuestSize len, Filestat& filestat) {
+/// What a path leads to, which may be a link that is not followed: a place to ask for the status
+/// of, or to change it.
+Errno open_place(Context& context, GuestMemory memory, const Descriptor& directory, uint32_t flags,
+                 GuestPtr ptr, GuestSize len, UniqueFd& opened) {
   if ((flags & ~lookupflags::kAll) != 0) return Errno::kInval;
-  Descriptor* directory;
-  if (const Errno result = context.fds().directory(fd, directory); result != Errno::kSuccess) {
-    return result;
-  }
   GuestPath path;
   if (const Errno result = path.assign(memory, ptr, len); result != Errno::kSuccess) return result;
   const int nofollow = (flags & lookupflags::kSymlinkFollow) != 0 ? 0 : O_NOFOLLOW;
-  UniqueFd opened;
-  const Errno result = open_beneath(context.path_walk(), directory->fd.get(), path.view(),
-                                    O_PATH | nofollow, 0, opened);
-  if (result != Errno::kSuccess) return result;
+  return open_beneath(context.path_walk(), directory.fd.get(), path.view(), O_PATH | nofollow, 0,
+                      opened);
+}
+
+/// The same with its status.
+struct Place {
+  Descriptor* directory = nullptr;
+  UniqueFd fd;
   struct stat status;
-  if (fstat(opened.get(), &status) != 0) return errno_from_host(errno);
-  if (context.lock_directories().holds(status)) return Errno::kNoent;
-  filestat = filestat_of(status);
-  return Errno::kSuccess;
+
+  Errno resolve(Context& context, GuestMemory memory, uint32_t directory_fd, uint32_t flags,
+                GuestPtr ptr, GuestSize len) {
+    if (const Errno result = context.fds().directory(directory_fd, directory);
+        result != Errno::kSuccess) {
+      return result;
+    }
+    if (const Errno result = open_place(context, memory, *directory, flags, ptr, len, fd);
+        result != Errno::kSuccess) {
+      return result;
+    }
+    if (fstat(fd.get(), &status) != 0) return errno_from_host(errno);
+    return context.lock_directories().holds(status) ? Errno::kNoent : Errno::kSuccess;
+  }
+};
+
+Errno set_times(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags, GuestPtr path,
+                GuestSize path_len, const timespec& atim, const timespec& mtim,
+                uint32_t fst_flags) {
+  timespec times[2];
+  if (const Errno result = times_from(atim, mtim, fst_flags, times); result != Errno::kSuccess) {
+    return result;
+  }
+  Descriptor* directory;
+  if (const Errno result = writable_directory(context, fd, directory); result != Errno::kSuccess) {
+    return result;
+  }
+  UniqueFd opened;
+  if (const Errno result = open_place(context, memory, *directory, flags, path, path_len, opened);
+      result != Errno::kSuccess) {
+    return result;
+  }
+  return from_result(utimensat(opened.get(), "", times, AT_EMPTY_PATH));
 }
 
 }  // namespace
@@ -102,42 +133,26 @@ Errno path_create_directory(Context& context, GuestMemory memory, uint32_t fd, G
 
 Errno path_filestat_get(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
                         GuestPtr path, GuestSize path_len, GuestPtr filestat) noexcept {
-  Filestat status;
-  const Errno result = stat_beneath(context, memory, fd, flags, path, path_len, status);
+  Place place;
+  const Errno result = place.resolve(context, memory, fd, flags, path, path_len);
   if (result != Errno::kSuccess) return result;
-  return memory.store(filestat, status) ? Errno::kSuccess : Errno::kFault;
+  return memory.store(filestat, filestat_of(place.status)) ? Errno::kSuccess : Errno::kFault;
 }
 
 Errno unstable::path_filestat_get(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
                                   GuestPtr path, GuestSize path_len, GuestPtr filestat) noexcept {
-  Filestat status;
-  const Errno result = stat_beneath(context, memory, fd, flags, path, path_len, status);
+  Place place;
+  const Errno result = place.resolve(context, memory, fd, flags, path, path_len);
   if (result != Errno::kSuccess) return result;
-  return memory.store(filestat, to_unstable(status)) ? Errno::kSuccess : Errno::kFault;
+  return memory.store(filestat, to_unstable(filestat_of(place.status))) ? Errno::kSuccess
+                                                                        : Errno::kFault;
 }
 
 Errno path_filestat_set_times(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
                               GuestPtr path, GuestSize path_len, uint64_t atim, uint64_t mtim,
                               uint32_t fst_flags) noexcept {
-  timespec times[2];
-  if (const Errno result = times_from(atim, mtim, fst_flags, times); result != Errno::kSuccess) {
-    return result;
-  }
-  if ((flags & ~lookupflags::kAll) != 0) return Errno::kInval;
-  Descriptor* directory;
-  if (const Errno result = writable_directory(context, fd, directory); result != Errno::kSuccess) {
-    return result;
-  }
-  GuestPath text;
-  if (const Errno result = text.assign(memory, path, path_len); result != Errno::kSuccess) {
-    return result;
-  }
-  const int nofollow = (flags & lookupflags::kSymlinkFollow) != 0 ? 0 : O_NOFOLLOW;
-  UniqueFd opened;
-  const Errno result = open_beneath(context.path_walk(), directory->fd.get(), text.view(),
-                                    O_PATH | nofollow, 0, opened);
-  if (result != Errno::kSuccess) return result;
-  return from_result(utimensat(opened.get(), "", times, AT_EMPTY_PATH));
+  return set_times(context, memory, fd, flags, path, path_len, timespec_of(atim), timespec_of(mtim),
+                   fst_flags);
 }
 
 Errno path_link(Context& context, GuestMemory memory, uint32_t old_fd, uint32_t old_flags,
@@ -335,9 +350,73 @@ Errno path_unlink_file(Context& context, GuestMemory memory, uint32_t fd, GuestP
 }
 
 Errno file_umask(Context& context, GuestMemory /*memory*/, uint32_t mask) noexcept {
-  if (mask > (S_IRWXU | S_IRWXG | S_IRWXO)) return Errno::kInval;
+  if (mask > kPermissions) return Errno::kInval;
   context.set_umask(mask);
   return Errno::kSuccess;
+}
+
+Errno path_stat(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags, GuestPtr path,
+                GuestSize path_len, GuestPtr status) noexcept {
+  Place place;
+  const Errno result = place.resolve(context, memory, fd, flags, path, path_len);
+  if (result != Errno::kSuccess) return result;
+  return memory.store(status, status_of(place.status)) ? Errno::kSuccess : Errno::kFault;
+}
+
+Errno path_set_times(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
+                     GuestPtr path, GuestSize path_len, GuestPtr times,
+                     uint32_t fst_flags) noexcept {
+  struct {
+    Time atim;
+    Time mtim;
+  } set;
+  if (!memory.load(times, set)) return Errno::kFault;
+  constexpr uint32_t kSecond = 1'000'000'000;  // past it are the kernel's UTIME_NOW and UTIME_OMIT
+  if (set.atim.nanoseconds >= kSecond || set.mtim.nanoseconds >= kSecond) return Errno::kInval;
+  return set_times(context, memory, fd, flags, path, path_len,
+                   {.tv_sec = set.atim.seconds, .tv_nsec = set.atim.nanoseconds},
+                   {.tv_sec = set.mtim.seconds, .tv_nsec = set.mtim.nanoseconds}, fst_flags);
+}
+
+Errno path_access(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
+                  GuestSize path_len, uint32_t mode) noexcept {
+  if ((mode & ~static_cast<uint32_t>(R_OK | W_OK | X_OK)) != 0) return Errno::kInval;
+  Place place;
+  const Errno result =
+      place.resolve(context, memory, fd, lookupflags::kSymlinkFollow, path, path_len);
+  if (result != Errno::kSuccess || mode == F_OK) return result;
+  if ((mode & W_OK) != 0 && place.directory->read_only) return Errno::kPerm;
+  if ((mode & X_OK) != 0 && !S_ISDIR(place.status.st_mode)) return Errno::kAcces;
+  return check_access(place.fd.get(), static_cast<int>(mode));
+}
+
+Errno path_chmod(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
+                 GuestSize path_len, uint32_t mode) noexcept {
+  if (mode > kPermissions) return Errno::kInval;
+  Descriptor* directory;
+  if (const Errno result = writable_directory(context, fd, directory); result != Errno::kSuccess) {
+    return result;
+  }
+  Place place;
+  const Errno result =
+      place.resolve(context, memory, fd, lookupflags::kSymlinkFollow, path, path_len);
+  if (result != Errno::kSuccess) return result;
+  return change_permissions(place.fd.get(), place.status, mode);
+}
+
+Errno path_disk_space(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
+                      GuestSize path_len, GuestPtr space) noexcept {
+  Place place;
+  const Errno result =
+      place.resolve(context, memory, fd, lookupflags::kSymlinkFollow, path, path_len);
+  if (result != Errno::kSuccess) return result;
+  struct statvfs status;
+  if (fstatvfs(place.fd.get(), &status) != 0) return errno_from_host(errno);
+  const DiskSpace disk_space = {.block_size = status.f_frsize,
+                                .blocks = status.f_blocks,
+                                .free = status.f_bfree,
+                                .available = status.f_bavail};
+  return memory.store(space, disk_space) ? Errno::kSuccess : Errno::kFault;
 }
 
 }  // namespace wasmrt::wasi

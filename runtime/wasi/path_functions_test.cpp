@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <thread>
@@ -53,6 +55,11 @@ struct OnePath {
 constexpr OnePath kOnePath[] = {{"path_create_directory", true},
                                 {"path_filestat_get", false},
                                 {"path_filestat_set_times", true},
+                                {"path_stat", false},
+                                {"path_set_times", true},
+                                {"path_access", false},
+                                {"path_chmod", true},
+                                {"path_disk_space", false},
                                 {"path_open", false},
                                 {"path_readlink", false},
                                 {"path_remove_directory", true},
@@ -66,7 +73,15 @@ constexpr OnePath kOnePath[] = {{"path_create_directory", true},
 /// Calls one of them with a path at `ptr`, all else in order.
 Errno call_with(TestGuest& guest, std::string_view name, uint32_t fd, uint32_t ptr, uint32_t len) {
   const uint32_t other = guest.store("dir/other");
-  const uint32_t out = guest.allocate(64);
+  const uint32_t out = guest.allocate(sizeof(Status));
+  if (name == "path_stat") return guest.call_own(name, {fd, 0, ptr, len, out});
+  if (name == "path_set_times") {
+    return guest.call_own(name, {fd, 0, ptr, len, out, fstflags::kMtime});
+  }
+  if (name == "path_access" || name == "path_chmod") {
+    return guest.call_own(name, {fd, ptr, len, 0});
+  }
+  if (name == "path_disk_space") return guest.call_own(name, {fd, ptr, len, out});
   if (name == "path_filestat_get") return guest.call(name, {fd, 0, ptr, len, out});
   if (name == "path_filestat_set_times") {
     return guest.call(name, {fd, 0, ptr, len, 0, 0, fstflags::kMtime});
@@ -201,6 +216,9 @@ TEST_P(PathTest, NothingIsWrittenBelowAReadOnlyPreopen) {
   for (uint32_t fd : {file, below, kReadOnlyRoot}) {
     EXPECT_EQ(guest().call("fd_filestat_set_times", {fd, 0, 0, fstflags::kMtimeNow}), Errno::kPerm);
   }
+  for (uint32_t fd : {file, below, kReadOnlyRoot}) {
+    EXPECT_EQ(guest().call_own("fd_chmod", {fd, 0666}), Errno::kPerm);
+  }
   EXPECT_EQ(guest().call("fd_allocate", {file, 0, 100}), Errno::kNotsup);
   // Under another number it is the same.
   const uint32_t own = guest().must_open(kRoot, "file", 0, kReadWrite);
@@ -219,6 +237,7 @@ TEST_P(PathTest, NothingIsWrittenBelowAReadOnlyPreopen) {
   struct stat after;
   ASSERT_EQ(stat(outside_.path("ro/file").c_str(), &after), 0);
   EXPECT_EQ(before.st_mtim.tv_nsec, after.st_mtim.tv_nsec);
+  EXPECT_EQ(before.st_mode, after.st_mode);
   EXPECT_EQ(after.st_nlink, 1u);
   std::string bytes;
   EXPECT_EQ(guest().read(guest().must_open(kReadOnlyRoot, "link"), 20, bytes), Errno::kSuccess);
@@ -308,6 +327,196 @@ TEST_P(PathTest, FilestatErrors) {
   EXPECT_EQ(guest().stat(kRoot, "file", stat, 2), Errno::kInval);
   const uint32_t path = guest().store("file");
   EXPECT_EQ(guest().call("path_filestat_get", {kRoot, 0, path, 4, kBad}), Errno::kFault);
+}
+
+TEST_P(PathTest, Stat) {
+  outside_.make_link("file", "root/link");
+  ASSERT_EQ(chmod(outside_.path("root/file").c_str(), 04751), 0);
+  ASSERT_EQ(chmod(outside_.path("root/dir").c_str(), 03751), 0);
+  outside_.make_fifo("root/fifo");
+  const timespec times[2] = {{-5'000'000'000, 999'999'999}, {-1, 5}};
+  ASSERT_EQ(utimensat(AT_FDCWD, outside_.path("root/fifo").c_str(), times, 0), 0);
+  const auto status_of = [&](std::string_view path, uint32_t lookup) {
+    const uint32_t out = guest().allocate(sizeof(Status));
+    EXPECT_EQ(guest().call_own("path_stat", {kRoot, lookup, guest().store(path), path.size(), out}),
+              Errno::kSuccess);
+    return guest().load<Status>(out);
+  };
+  struct stat host;
+  ASSERT_EQ(stat(outside_.path("root/file").c_str(), &host), 0);
+  for (const auto& status : {status_of("file", 0), status_of("link", 1)}) {
+    EXPECT_EQ(status.mode, static_cast<uint32_t>(S_IFREG | 0751));
+    EXPECT_EQ(status.dev, host.st_dev);
+    EXPECT_EQ(status.ino, host.st_ino);
+    EXPECT_EQ(status.nlink, 1u);
+    EXPECT_EQ(status.size, 4u);
+    EXPECT_EQ(status.blocks, static_cast<uint64_t>(host.st_blocks));
+    EXPECT_EQ(status.mtim.seconds, host.st_mtim.tv_sec);
+    EXPECT_EQ(status.mtim.nanoseconds, host.st_mtim.tv_nsec);
+    EXPECT_EQ(status.ctim.nanoseconds, host.st_ctim.tv_nsec);
+  }
+  EXPECT_EQ(status_of("link", 0).mode & S_IFMT, static_cast<uint32_t>(S_IFLNK));
+  EXPECT_EQ(status_of("dir", 0).mode, static_cast<uint32_t>(S_IFDIR | 0751));
+  const Status fifo = status_of("fifo", 0);
+  EXPECT_EQ(fifo.mode, static_cast<uint32_t>(S_IFIFO | 0600));
+  ASSERT_EQ(stat(outside_.path("root/fifo").c_str(), &host), 0);
+  EXPECT_EQ(fifo.atim.seconds, host.st_atim.tv_sec);
+  EXPECT_EQ(fifo.mtim.seconds, -1);
+  EXPECT_EQ(fifo.mtim.nanoseconds, 5u);
+}
+
+TEST_P(PathTest, StatErrors) {
+  const uint32_t path = guest().store("file");
+  const uint32_t out = guest().allocate(sizeof(Status));
+  EXPECT_EQ(guest().call_own("path_stat", {kRoot, 2, path, 4, out}), Errno::kInval);
+  EXPECT_EQ(guest().call_own("path_stat", {kRoot, 0, path, 3, out}), Errno::kNoent);
+  EXPECT_EQ(guest().call_own("path_stat", {kRoot, 0, path, 4, kBad}), Errno::kFault);
+  EXPECT_EQ(guest().call_own("path_stat", {kRoot, 0, path, 4, TestGuest::kMemorySize - 95}),
+            Errno::kFault);
+  EXPECT_EQ(guest().call_own("path_stat", {kRoot, 0, path, 4, TestGuest::kMemorySize - 96}),
+            Errno::kSuccess);
+}
+
+TEST_P(PathTest, ChmodGivesAndTakesPermissions) {
+  outside_.make_link("file", "root/link");
+  const auto mode_of = [this](const char* name) {
+    struct stat status {};
+    EXPECT_EQ(stat(outside_.path(std::string("root/") + name).c_str(), &status), 0) << name;
+    return status.st_mode & 07777;
+  };
+  const auto change = [this](std::string_view name, uint32_t mode) {
+    return guest().call_own("path_chmod", {kRoot, guest().store(name), name.size(), mode});
+  };
+  EXPECT_EQ(change("file", 0400), Errno::kSuccess);
+  EXPECT_EQ(mode_of("file"), 0400U);
+  EXPECT_EQ(change("file", 0), Errno::kSuccess);
+  EXPECT_EQ(mode_of("file"), 0U);
+  EXPECT_EQ(change("link", 0640), Errno::kSuccess);
+  EXPECT_EQ(mode_of("file"), 0640U);
+  // A file never becomes executable, but one that is stays so as far as asked.
+  EXPECT_EQ(change("file", 0777), Errno::kSuccess);
+  EXPECT_EQ(mode_of("file"), 0666U);
+  ASSERT_EQ(chmod(outside_.path("root/file").c_str(), 06750), 0);
+  EXPECT_EQ(change("file", 0711), Errno::kSuccess);
+  EXPECT_EQ(mode_of("file"), 0710U);
+  EXPECT_EQ(change("file", 0600), Errno::kSuccess);
+  EXPECT_EQ(change("file", 0700), Errno::kSuccess);
+  EXPECT_EQ(mode_of("file"), 0600U);
+  // Directories can be searched, and keep what is not the guest's.
+  ASSERT_EQ(chmod(outside_.path("root/dir").c_str(), 03700), 0);
+  EXPECT_EQ(change("dir/", 0755), Errno::kSuccess);
+  EXPECT_EQ(mode_of("dir"), 03755U);
+  for (const uint32_t bad : {01000U, 02000U, 04000U, 010000U, 0100644U, 0x80000000U, 0xffffffffU}) {
+    EXPECT_EQ(change("file", bad), Errno::kInval) << bad;
+  }
+  EXPECT_EQ(mode_of("file"), 0600U);
+  EXPECT_EQ(change("none", 0600), Errno::kNoent);
+  EXPECT_EQ(change("file/", 0600), Errno::kNotdir);
+  outside_.make_link("../secret", "root/out");
+  ASSERT_EQ(chmod(outside_.path("secret").c_str(), 0640), 0);
+  EXPECT_EQ(change("out", 0666), Errno::kPerm);
+  EXPECT_EQ(mode_of("../secret"), 0640U);
+}
+
+TEST_P(PathTest, AccessIsWhatTheMappingAndTheFileAllow) {
+  const auto may = [this](uint32_t fd, std::string_view name, uint32_t mode) {
+    return guest().call_own("path_access", {fd, guest().store(name), name.size(), mode});
+  };
+  constexpr uint32_t kSearch = 1;
+  constexpr uint32_t kWrite = 2;
+  constexpr uint32_t kRead = 4;
+  for (const char* name : {"file", "dir", "dir/"}) {
+    for (const uint32_t mode : {0u, kRead, kWrite, kRead | kWrite}) {
+      EXPECT_EQ(may(kRoot, name, mode), Errno::kSuccess) << name << mode;
+      EXPECT_EQ(may(kReadOnlyRoot, name, mode),
+                (mode & kWrite) != 0 ? Errno::kPerm : Errno::kSuccess)
+          << name << mode;
+    }
+  }
+  EXPECT_EQ(may(kRoot, "dir", kSearch), Errno::kSuccess);
+  ASSERT_EQ(chmod(outside_.path("root/file").c_str(), 0777), 0);
+  EXPECT_EQ(may(kRoot, "file", kSearch), Errno::kAcces);
+  EXPECT_EQ(may(kRoot, "none", 0), Errno::kNoent);
+  for (const uint32_t bad : {8u, 0x80000000u, 0xffffffffu}) {
+    EXPECT_EQ(may(kRoot, "file", bad), Errno::kInval);
+  }
+  outside_.make_link("../secret", "root/out");
+  EXPECT_EQ(may(kRoot, "out", 0), Errno::kPerm);
+}
+
+// As a child of httpd, which has given up being root.
+TEST_P(PathTest, AccessAndChmodAreThoseOfTheServersUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can become another user";
+  constexpr uid_t kNobody = 65534;
+  outside_.write("root/own", "");
+  ASSERT_EQ(chown(outside_.path("root/own").c_str(), kNobody, kNobody), 0);
+  ASSERT_EQ(chmod(outside_.path().c_str(), 0755), 0);
+  ASSERT_EQ(chmod(outside_.path("root/file").c_str(), 0644), 0);
+  ASSERT_EQ(chmod(outside_.path("root/dir").c_str(), 0766), 0);
+  const auto may = [this](std::string_view name, uint32_t mode) {
+    return guest().call_own("path_access", {kRoot, guest().store(name), name.size(), mode});
+  };
+  const auto change = [this](std::string_view name, uint32_t mode) {
+    return guest().call_own("path_chmod", {kRoot, guest().store(name), name.size(), mode});
+  };
+  const auto as_nobody = [&] {
+    return setgid(kNobody) == 0 && setuid(kNobody) == 0 && may("file", 4) == Errno::kSuccess &&
+           may("file", 2) == Errno::kAcces && may("dir", 2) == Errno::kSuccess &&
+           may("dir", 1) == Errno::kAcces && change("file", 0666) == Errno::kPerm &&
+           change("own", 0400) == Errno::kSuccess && may("own", 2) == Errno::kAcces &&
+           change("own", 0) == Errno::kSuccess && may("own", 4) == Errno::kAcces &&
+           change("own", 0640) == Errno::kSuccess && may("own", 6) == Errno::kSuccess;
+  };
+  EXPECT_EXIT(std::exit(as_nobody() ? 0 : 1), testing::ExitedWithCode(0), "");
+}
+
+TEST_P(PathTest, TimesBefore1970) {
+  outside_.make_link("file", "root/link");
+  const uint32_t path = guest().store("link");
+  const Time times[2] = {{.seconds = -100, .nanoseconds = 7}, {.seconds = -1, .nanoseconds = 8}};
+  const uint32_t in = guest().store({reinterpret_cast<const char*>(times), sizeof(times)});
+  using namespace fstflags;
+  ASSERT_EQ(guest().call_own("path_set_times", {kRoot, 1, path, 4, in, kAtime | kMtime}),
+            Errno::kSuccess);
+  struct stat status;
+  ASSERT_EQ(stat(outside_.path("root/file").c_str(), &status), 0);
+  EXPECT_EQ(status.st_atim.tv_sec, -100);
+  EXPECT_EQ(status.st_mtim.tv_sec, -1);
+  EXPECT_EQ(status.st_mtim.tv_nsec, 8);
+  EXPECT_EQ(guest().call_own("path_set_times", {kRoot, 2, path, 4, in, kMtime}), Errno::kInval);
+  EXPECT_EQ(guest().call_own("path_set_times", {kRoot, 1, path, 4, in, 16}), Errno::kInval);
+  EXPECT_EQ(guest().call_own("path_set_times", {kRoot, 1, path, 4, in, kMtime | kMtimeNow}),
+            Errno::kInval);
+  EXPECT_EQ(guest().call_own("path_set_times", {kRoot, 1, path, 4, kBad, kMtime}), Errno::kFault);
+  EXPECT_EQ(guest().call_own("path_set_times", {kReadOnlyRoot, 1, path, 4, in, kMtime}),
+            Errno::kPerm);
+  for (const uint32_t bad : {1'000'000'000u, uint32_t{UTIME_NOW}, uint32_t{UTIME_OMIT}, ~0u}) {
+    const Time wrong[2] = {{.seconds = 0, .nanoseconds = 0}, {.seconds = 0, .nanoseconds = bad}};
+    const uint32_t at = guest().store({reinterpret_cast<const char*>(wrong), sizeof(wrong)});
+    EXPECT_EQ(guest().call_own("path_set_times", {kRoot, 1, path, 4, at, kMtime}), Errno::kInval);
+  }
+  ASSERT_EQ(stat(outside_.path("root/file").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mtim.tv_sec, -1);
+}
+
+TEST_P(PathTest, DiskSpace) {
+  const auto space = [this](std::string_view name, uint32_t out) {
+    return guest().call_own("path_disk_space", {kRoot, guest().store(name), name.size(), out});
+  };
+  struct statvfs host;
+  ASSERT_EQ(statvfs(outside_.path("root").c_str(), &host), 0);
+  for (const char* name : {".", "dir/", "file"}) {
+    const uint32_t out = guest().allocate(sizeof(DiskSpace));
+    ASSERT_EQ(space(name, out), Errno::kSuccess) << name;
+    const auto told = guest().load<DiskSpace>(out);
+    EXPECT_EQ(told.block_size, host.f_frsize);
+    EXPECT_EQ(told.blocks, host.f_blocks);
+    EXPECT_LE(told.available, told.blocks);
+    EXPECT_LE(told.free, told.blocks);
+  }
+  EXPECT_EQ(space("none", 0), Errno::kNoent);
+  EXPECT_EQ(space("file", kBad), Errno::kFault);
+  EXPECT_EQ(space("file", TestGuest::kMemorySize - 31), Errno::kFault);
 }
 
 TEST_P(PathTest, SetTimes) {
@@ -622,7 +831,7 @@ TEST_P(PathTest, NoFunctionEscapesWhileTheTreeIsSwapped) {
   constexpr int kRounds = 100'000;
   for (int i = 0; i < kRounds; ++i) {
     guest().reset_memory();
-    switch (i % 8) {
+    switch (i % 9) {
       case 0: {
         const auto opened = guest().open(kRoot, "swing/name", 0, kReadWrite);
         if (opened.error != Errno::kSuccess) break;
@@ -661,6 +870,11 @@ TEST_P(PathTest, NoFunctionEscapesWhileTheTreeIsSwapped) {
         if (guest().stat(kRoot, "swing/name", stat) == Errno::kSuccess) escaped += stat.size != 6;
         break;
       }
+      case 7: {
+        const uint32_t path = guest().store("swing/name");
+        (void)guest().call_own("path_chmod", {kRoot, path, 10, 0602});
+        break;
+      }
       default: {
         const uint32_t path = guest().store("swing/");
         (void)guest().call("path_filestat_set_times", {kRoot, 1, path, 6, 0, 0, fstflags::kMtime});
@@ -676,6 +890,8 @@ TEST_P(PathTest, NoFunctionEscapesWhileTheTreeIsSwapped) {
     EXPECT_FALSE(outside_.exists(std::string("outside/") + name)) << name;
   }
   struct stat status;
+  ASSERT_EQ(stat(outside_.path("outside/name").c_str(), &status), 0);
+  EXPECT_NE(status.st_mode & 0777, 0602u);
   ASSERT_EQ(stat(outside_.path("outside").c_str(), &status), 0);
   EXPECT_NE(status.st_mtim.tv_sec, 0);
 }

@@ -158,6 +158,13 @@ constexpr std::array kFunctions = {
 
     entry<fd_lock>(kOwn, "fd_lock"),
     entry<file_umask>(kOwn, "umask"),
+    entry<fd_stat>(kOwn, "fd_stat"),
+    entry<path_stat>(kOwn, "path_stat"),
+    entry<path_set_times>(kOwn, "path_set_times"),
+    entry<path_access>(kOwn, "path_access"),
+    entry<fd_chmod>(kOwn, "fd_chmod"),
+    entry<path_chmod>(kOwn, "path_chmod"),
+    entry<path_disk_space>(kOwn, "path_disk_space"),
 };
 
 #undef WASI_PREVIEW1

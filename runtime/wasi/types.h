@@ -220,6 +220,38 @@ static_assert(sizeof(Filestat) == 64 && offsetof(Filestat, filetype) == 16 &&
               offsetof(Filestat, nlink) == 24 && offsetof(Filestat, size) == 32 &&
               offsetof(Filestat, ctim) == 56);
 
+/// A time of module "mod_wasm", before 1970 as well.
+struct Time {
+  int64_t seconds;
+  uint32_t nanoseconds;
+  uint32_t pad = 0;
+};
+static_assert(sizeof(Time) == 16 && offsetof(Time, nanoseconds) == 8);
+
+/// What path_stat and fd_stat of module "mod_wasm" give: all that stat(2) tells, less the owner.
+struct Status {
+  uint64_t dev;
+  uint64_t ino;
+  uint64_t nlink;
+  uint64_t size;
+  uint64_t blocks;  ///< of 512 bytes
+  Time atim;
+  Time mtim;
+  Time ctim;
+  uint32_t mode;  ///< type and permissions as in Linux, 0170777 of st_mode
+  uint32_t pad = 0;
+};
+static_assert(sizeof(Status) == 96 && offsetof(Status, atim) == 40 && offsetof(Status, mode) == 88);
+
+/// What path_disk_space of module "mod_wasm" gives.
+struct DiskSpace {
+  uint64_t block_size;  ///< bytes; the unit of the others
+  uint64_t blocks;
+  uint64_t free;
+  uint64_t available;  ///< to the server's user
+};
+static_assert(sizeof(DiskSpace) == 32);
+
 /// filestat of wasi_unstable: the link count has 32 bits.
 struct UnstableFilestat {
   uint64_t dev;
