@@ -175,6 +175,21 @@ SCRIPTS = {
     # What a page of an application takes, from PHP's allocator and from malloc().
     "page.php": '<?php $text = str_repeat("x", 10 << 20); $db = new SQLite3(":memory:"); $db->exec("create table t(x)");'
                 '$db->exec("insert into t values(zeroblob(2000000))"); echo strlen($text);',
+    "modes.php": """<?php
+        session_id("private"); session_start(); $_SESSION["a"] = 1; session_write_close();
+        function mode($name) { clearstatcache(); return decoct(fileperms($name)); }
+        $seen = ["session" => mode("/data/sess_private")];
+        file_put_contents("/data/program", "#!/bin/sh\necho out\n");
+        $seen["changed"] = [chmod("/data/program", 0755), mode("/data/program"), chmod("/data/program", 06711), mode("/data/program")];
+        $seen["read-only"] = [chmod("/data/program", 0444), mode("/data/program"), is_writable("/data/program"), @fopen("/data/program", "a")];
+        $seen["unreadable"] = [chmod("/data/program", 0), is_readable("/data/program"), @file_get_contents("/data/program")];
+        chmod("/data/program", 0640);
+        mkdir("/data/folder"); $seen["folder"] = [chmod("/data/folder", 0711), mode("/data/folder"), is_executable("/data/folder")];
+        $seen["script"] = [@chmod("/www/page.php", 0666), error_get_last()["message"], @chmod("/data/none", 0600), @chown("/www/page.php", 1000)];
+        umask(0); file_put_contents("/data/open", "1"); mkdir("/data/open.d", 0777); umask(027); touch("/data/closed");
+        $seen["space"] = disk_free_space("/data") <= disk_total_space("/data") && disk_free_space("/data") > 0;
+        $seen["old"] = [touch("/data/closed", -86400), filemtime("/data/closed")];
+        echo json_encode($seen);""",
     "environment.php": '<?php echo json_encode(getenv());',
 }
 
@@ -521,3 +536,23 @@ class TestPHP:
                 memory = {path: used for path, used in (line.split() for line in log.read().splitlines())
                           if path in ("/www/page.php", "/www/environment.php")}
         assert len(set(memory.values())) == 1 and len(memory) == 2, memory
+
+    def test_200_12_permissions(self, env, app):
+        def mode(name):
+            return os.stat(app.path(name)).st_mode & 0o7777
+
+        for name in ("open", "closed", "program", "sess_private"):
+            if os.path.exists(app.data(name)):
+                os.unlink(app.data(name))
+        for name in ("folder", "open.d"):
+            shutil.rmtree(app.data(name), ignore_errors=True)
+        script = mode("www/page.php")
+        seen = json.loads(get(env, "/www/modes.php"))
+        assert seen == {
+            "session": "100600", "changed": [True, "100644", True, "100600"], "read-only": [True, "100444", False, False],
+            "unreadable": [True, False, False], "folder": [True, "40711", True],
+            "script": [False, "chmod(): Operation not permitted", False, False], "space": True, "old": [True, -86400]}
+        assert mode("www/page.php") == script
+        assert {name: mode(f"data/{name}") for name in ("sess_private", "program", "folder", "open", "open.d", "closed")} == {
+            "sess_private": 0o600, "program": 0o640, "folder": 0o711, "open": 0o666, "open.d": 0o777, "closed": 0o640}
+        assert os.stat(app.data("closed")).st_mtime == -86400

@@ -265,6 +265,38 @@ def test_files_are_made_with_the_mode_asked_for(site):
     assert modes == {'plain': 0o644, 'd': 0o755, 'own': 0o700, 'masked': 0o600, 'masked.d': 0o700, 'touched': 0o644}
 
 
+def test_permissions_are_those_on_the_disk(site):
+    site.write('www/a.php', '''<?php file_put_contents("/tmp/a", "1"); chmod("/tmp/a", 0440); mkdir("/tmp/d"); chmod("/tmp/d", 0755);
+        function mode($name) { clearstatcache(); return decoct(fileperms($name)); }
+        $before = mode("/www/native"); chmod("/www/native", 0755);
+        echo json_encode([mode("/tmp/a"), mode("/tmp/d"), $before, mode("/www/native"), is_executable("/www/native"),
+            chmod("/tmp/a", 0777), mode("/tmp/a"), @chmod("/etc/php/php.ini", 0666), @chmod("/tmp/none", 0666), stat("/tmp/a")["blocks"] * 512 >= 1,
+            filetype("/tmp/fifo"), umask(), disk_total_space("/tmp") > 0, touch("/tmp/a", -1, -2), filemtime("/tmp/a"), fileatime("/tmp/a"),
+            touch("/tmp/a", 1e10), filemtime("/tmp/a")]);''')
+    os.chmod(site.write('www/native', ''), 0o4751)
+    os.mkfifo(site.root / 'tmp/fifo')
+    assert site.get('a.php') == ('["100440","40755","100751","100755",false,true,"100666",false,false,true,"fifo",18,true,true,-1,-2,'
+                                 'true,10000000000]')
+    assert (site.root / 'tmp/a').stat().st_mode & 0o7777 == 0o666
+    assert (site.root / 'www/native').stat().st_mode & 0o7777 == 0o755
+    assert (site.root / 'etc/php.ini').stat().st_mode & 0o022 == 0
+
+
+def test_umask(site):
+    site.write('www/a.php', '''<?php umask(0); file_put_contents("/tmp/a", "1"); mkdir("/tmp/a.d"); file_put_contents("/tmp/there", "2");
+        fclose(fopen("/tmp/x", "x")); symlink("led", "/tmp/link"); file_put_contents("/tmp/link", "3"); echo (int) @fopen("/tmp/a", "x"); umask(022);
+        file_put_contents("/tmp/b", "1"); echo umask(077), umask(), file_get_contents("/tmp/there"); file_put_contents("/tmp/c", "1");''')
+    (site.root / 'tmp/there').write_text('1')
+    os.chmod(site.root / 'tmp/there', 0o600)
+    before = os.umask(0o022)
+    try:
+        assert site.get('a.php') == '018632'
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o7777 for path in (site.root / 'tmp').iterdir()}
+    assert modes == {'a': 0o666, 'a.d': 0o777, 'there': 0o600, 'x': 0o666, 'link': 0o666, 'led': 0o666, 'b': 0o644, 'c': 0o600}
+
+
 def test_flock_between_requests(site):
     site.write('www/a.php', '''<?php for ($i = 0; $i < 50; $i++) { $f = fopen("/tmp/n", "c+"); flock($f, LOCK_EX);
         $n = (int) fgets($f); usleep(500); rewind($f); fwrite($f, $n + 1); fclose($f); } echo "done";''')

@@ -5,6 +5,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <wasi/api.h>
+#include <wasi/libc-find-relpath.h>
+#include <wasi/libc-nocwd.h>
 
 #include "locks.h"
 
@@ -54,88 +58,214 @@ int __wrap_close(int fd) {
   return __real_close(fd);
 }
 
-// Preview 1 makes files and directories without a mode: readable by every user of the
-// machine, also those that shall not be, such as sessions. A function of mod_wasm's, as umask(2)
-// but without the old mask for a result, takes permissions away:
-//
-//   mod_wasm.umask(mask: i32) -> i32    0, or an errno of preview 1
+// Preview 1 knows no permissions: files and directories are made without a mode, and no status
+// tells of one. Functions of mod_wasm's do (runtime/wasi/functions.h); each gives 0 or an errno of
+// preview 1, which is wasi-libc's.
 #if MOD_WASM_FUNCTIONS
-__attribute__((import_module("mod_wasm"), import_name("umask"))) int host_umask(int mask);
+
+struct host_time {
+  int64_t seconds;
+  uint32_t nanoseconds, pad;
+};
+struct host_status {
+  uint64_t dev, ino, nlink, size, blocks;
+  struct host_time atim, mtim, ctim;
+  uint32_t mode, pad;
+};
+struct host_disk_space {
+  uint64_t block_size, blocks, free, available;
+};
+
+#define HOST(name) __attribute__((import_module("mod_wasm"), import_name(#name))) int host_##name
+HOST(umask)(int mask);
+HOST(fd_stat)(int fd, struct host_status *status);
+HOST(path_stat)(int fd, int flags, const char *path, size_t length, struct host_status *status);
+HOST(path_set_times)(int fd, int flags, const char *path, size_t length, const struct host_time *times, int set);
+HOST(path_access)(int fd, const char *path, size_t length, int mode);
+HOST(fd_chmod)(int fd, int mode);
+HOST(path_chmod)(int fd, const char *path, size_t length, int mode);
+HOST(path_disk_space)(int fd, const char *path, size_t length, struct host_disk_space *space);
+
+static int from_host(int error) {
+  if (error == 0) return 0;
+  errno = error;
+  return -1;
+}
+
+// What functions that take a directory and a path need: the descriptor of the directory given to
+// the guest in which `path` lies, and the rest of the path. -1 if it lies in none.
+static int find_directory(const char *path, char buffer[PATH_MAX], char **relative) {
+  const char *prefix;
+  *relative = buffer;
+  int fd = __wasilibc_find_relpath(path, &prefix, relative, PATH_MAX);
+  if (fd < 0) errno = ENOENT;
+  return fd;
+}
+
 #else
 static int host_umask(int mask) { return 0; }
 #endif
 
+enum { kPermissions = 0777 };
+
 static mode_t mask = 022;  // the server's, most likely
 static mode_t asked;       // what umask() was called with
+static mode_t loosened;    // what the server's mask takes and `asked` does not
 
 mode_t umask(mode_t new_mask) {
   mode_t old = mask;
-  mask = asked = new_mask & 0777;
+  mask = asked = new_mask & kPermissions;
+  loosened = 022 & ~asked;
   host_umask(asked);
   return old;
 }
 
 int __real_open(const char *path, int flags, ...);
+
+// What the server's mask took can only be given once the file is there, and only to a new one.
+static int open_loosened(const char *path, int flags, mode_t mode) {
+  int fd = __real_open(path, flags | O_EXCL, mode);
+  if (fd >= 0) {
+    fchmod(fd, mode & ~asked);
+  } else if (errno == EEXIST && (flags & O_EXCL) == 0) {
+    fd = __real_open(path, flags, mode);
+  }
+  return fd;
+}
+
 int __wrap_open(const char *path, int flags, ...) {
   if ((flags & O_CREAT) == 0) return __real_open(path, flags);
   va_list arguments;
   va_start(arguments, flags);
   mode_t mode = va_arg(arguments, mode_t);
   va_end(arguments);
-  host_umask(asked | (~mode & 0777));
-  int fd = __real_open(path, flags, mode);
+  host_umask(asked | (~mode & kPermissions));
+  int fd = (mode & loosened) != 0 ? open_loosened(path, flags, mode) : __real_open(path, flags, mode);
   host_umask(asked);
   return fd;
 }
 
 int __real_mkdir(const char *path, mode_t mode);
 int __wrap_mkdir(const char *path, mode_t mode) {
-  host_umask(asked | (~mode & 0777));
+  host_umask(asked | (~mode & kPermissions));
   int result = __real_mkdir(path, mode);
   host_umask(asked);
+  if (result == 0 && (mode & loosened) != 0) chmod(path, mode & ~asked);
   return result;
 }
 
-// Preview 1 gives no owner, no permissions and no size of blocks. Programs that look at
-// them are told what a native PHP with files of its own user would see.
+// There are no owners. Programs that look at them are told what a native PHP with files of its
+// own user would see.
 static int complete(int result, struct stat *status) {
-  enum { kBlock = 4096, kCounted = 512 };
+  enum { kBlock = 4096 };
   if (result != 0) return result;
   status->st_blksize = kBlock;
-  status->st_blocks = (status->st_size + kBlock - 1) / kBlock * (kBlock / kCounted);
   status->st_uid = getuid();
   status->st_gid = getgid();
-  if ((status->st_mode & 07777) == 0) {
-    status->st_mode |= S_ISDIR(status->st_mode) ? 0755 : S_ISLNK(status->st_mode) ? 0777 : 0644;
-  }
   return 0;
 }
 
-int __real_stat(const char *path, struct stat *status);
-int __real_lstat(const char *path, struct stat *status);
+// wasi-libc's functions that take a path come down to these two, with a directory of preview 1.
+int __real___wasilibc_nocwd_fstatat(int fd, const char *path, struct stat *status, int flags);
+int __real___wasilibc_nocwd_faccessat(int fd, const char *path, int mode, int flags);
 int __real_fstat(int fd, struct stat *status);
-int __real_fstatat(int fd, const char *path, struct stat *status, int flags);
 
-// wasi-libc takes the empty name for the working directory.
-static int check_name(const char *path) {
-  if (*path != 0) return 0;
-  errno = ENOENT;
-  return -1;
+#if MOD_WASM_FUNCTIONS
+
+static int take_status(int error, const struct host_status *from, struct stat *status) {
+  if (error != 0) return from_host(error);
+  *status = (struct stat){
+      .st_dev = from->dev,
+      .st_ino = from->ino,
+      .st_nlink = from->nlink,
+      .st_mode = from->mode,
+      .st_size = from->size,
+      .st_blocks = from->blocks,
+      .st_atim = {from->atim.seconds, from->atim.nanoseconds},
+      .st_mtim = {from->mtim.seconds, from->mtim.nanoseconds},
+      .st_ctim = {from->ctim.seconds, from->ctim.nanoseconds},
+  };
+  return complete(0, status);
 }
 
-int __wrap_stat(const char *path, struct stat *status) {
-  return check_name(path) != 0 ? -1 : complete(__real_stat(path, status), status);
+int __wrap___wasilibc_nocwd_fstatat(int fd, const char *path, struct stat *status, int flags) {
+  struct host_status from;
+  int follow = (flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0 : __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW;
+  return take_status(host_path_stat(fd, follow, path, strlen(path), &from), &from, status);
 }
 
-int __wrap_lstat(const char *path, struct stat *status) {
-  return check_name(path) != 0 ? -1 : complete(__real_lstat(path, status), status);
+int __wrap_fstat(int fd, struct stat *status) {
+  struct host_status from;
+  return take_status(host_fd_stat(fd, &from), &from, status);
 }
 
-int __wrap_fstat(int fd, struct stat *status) { return complete(__real_fstat(fd, status), status); }
-
-int __wrap_fstatat(int fd, const char *path, struct stat *status, int flags) {
-  return complete(__real_fstatat(fd, path, status, flags), status);
+int __wrap___wasilibc_nocwd_utimensat(int fd, const char *path, const struct timespec times[2], int flags) {
+  struct host_time set[2] = {0};
+  int what = 0;
+  for (int i = 0; i < 2; ++i) {
+    // The access time's flags; those of the time of change are behind them.
+    int kind = times == NULL || times[i].tv_nsec == UTIME_NOW ? __WASI_FSTFLAGS_ATIM_NOW : __WASI_FSTFLAGS_ATIM;
+    if (times != NULL && times[i].tv_nsec == UTIME_OMIT) continue;
+    if (kind == __WASI_FSTFLAGS_ATIM) set[i] = (struct host_time){times[i].tv_sec, times[i].tv_nsec};
+    what |= kind << 2 * i;
+  }
+  int follow = (flags & AT_SYMLINK_NOFOLLOW) != 0 ? 0 : __WASI_LOOKUPFLAGS_SYMLINK_FOLLOW;
+  return from_host(host_path_set_times(fd, follow, path, strlen(path), set, what));
 }
+
+int __wrap_statvfs(const char *path, struct statvfs *status) {
+  char buffer[PATH_MAX], *relative;
+  int fd = find_directory(path, buffer, &relative);
+  if (fd < 0) return -1;
+  struct host_disk_space space;
+  int error = host_path_disk_space(fd, relative, strlen(relative), &space);
+  if (error != 0) return from_host(error);
+  *status = (struct statvfs){
+      .f_bsize = space.block_size,
+      .f_frsize = space.block_size,
+      .f_blocks = space.blocks,
+      .f_bfree = space.free,
+      .f_bavail = space.available,
+      .f_namemax = NAME_MAX,
+  };
+  return 0;
+}
+
+int __wrap___wasilibc_nocwd_faccessat(int fd, const char *path, int mode, int flags) {
+  return from_host(host_path_access(fd, path, strlen(path), mode));
+}
+
+int __wrap_chmod(const char *path, mode_t mode) {
+  char buffer[PATH_MAX], *relative;
+  int fd = find_directory(path, buffer, &relative);
+  return fd < 0 ? -1 : from_host(host_path_chmod(fd, relative, strlen(relative), mode & kPermissions));
+}
+
+int __wrap_fchmod(int fd, mode_t mode) { return from_host(host_fd_chmod(fd, mode & kPermissions)); }
+
+#else  // files that belong to user 1000, as they are made mostly, and whose mode nothing changes
+
+static int add_mode(int result, struct stat *status) {
+  enum { kCounted = 512 };
+  if (complete(result, status) != 0) return -1;
+  status->st_blocks = (status->st_size + status->st_blksize - 1) / status->st_blksize *
+                      (status->st_blksize / kCounted);
+  status->st_mode |= S_ISDIR(status->st_mode) ? 0755 : S_ISLNK(status->st_mode) ? 0777 : 0644;
+  return 0;
+}
+
+int __wrap___wasilibc_nocwd_fstatat(int fd, const char *path, struct stat *status, int flags) {
+  return add_mode(__real___wasilibc_nocwd_fstatat(fd, path, status, flags), status);
+}
+
+int __wrap_fstat(int fd, struct stat *status) { return add_mode(__real_fstat(fd, status), status); }
+
+int __real___wasilibc_nocwd_utimensat(int fd, const char *path, const struct timespec times[2], int flags);
+int __wrap___wasilibc_nocwd_utimensat(int fd, const char *path, const struct timespec times[2], int flags) {
+  return __real___wasilibc_nocwd_utimensat(fd, path, times, flags);
+}
+
+int __wrap_statvfs(const char *path, struct statvfs *status) { return unsupported(); }
 
 int __wrap_chmod(const char *path, mode_t mode) {
   struct stat status;
@@ -147,7 +277,54 @@ int __wrap_fchmod(int fd, mode_t mode) {
   return fstat(fd, &status);
 }
 
-// As for any user but root: files can be given to nobody else.
+// No file can be executed. Whether a path can be written to is asked by what changes nothing:
+// a file is opened, and a directory's times are left as they are.
+int __wrap___wasilibc_nocwd_faccessat(int fd, const char *path, int mode, int flags) {
+  if (__real___wasilibc_nocwd_faccessat(fd, path, mode, flags) != 0) return -1;
+  if ((mode & (X_OK | W_OK)) == 0) return 0;
+  struct stat status;
+  if (__wrap___wasilibc_nocwd_fstatat(fd, path, &status, 0) != 0) return -1;
+  if ((mode & X_OK) != 0 && !S_ISDIR(status.st_mode)) {
+    errno = EACCES;
+    return -1;
+  }
+  if ((mode & W_OK) == 0) return 0;
+  if (S_ISDIR(status.st_mode)) {
+    const struct timespec as_they_are[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
+    return __wasilibc_nocwd_utimensat(fd, path, as_they_are, 0);
+  }
+  int opened = __wasilibc_nocwd_openat_nomode(fd, path, O_WRONLY);
+  if (opened < 0) return -1;
+  close(opened);
+  return 0;
+}
+
+#endif
+
+// wasi-libc takes the empty name for the working directory.
+static int check_name(const char *path) {
+  if (*path != 0) return 0;
+  errno = ENOENT;
+  return -1;
+}
+
+int __real_stat(const char *path, struct stat *status);
+int __wrap_stat(const char *path, struct stat *status) {
+  return check_name(path) != 0 ? -1 : __real_stat(path, status);
+}
+
+int __real_lstat(const char *path, struct stat *status);
+int __wrap_lstat(const char *path, struct stat *status) {
+  return check_name(path) != 0 ? -1 : __real_lstat(path, status);
+}
+
+int __real_access(const char *path, int mode);
+int __wrap_access(const char *path, int mode) {
+  return check_name(path) != 0 ? -1 : __real_access(path, mode);
+}
+
+// As for any user but root: files can be given to nobody else. What is left changes nothing but the
+// time of the last status change, and only the owner may do it: as chmod() to the mode that is there.
 static int check_owner(uid_t user, gid_t group) {
   if ((user == getuid() || user == (uid_t)-1) && (group == getgid() || group == (gid_t)-1)) {
     return 0;
@@ -158,7 +335,8 @@ static int check_owner(uid_t user, gid_t group) {
 
 int chown(const char *path, uid_t user, gid_t group) {
   struct stat status;
-  return stat(path, &status) != 0 ? -1 : check_owner(user, group);
+  if (stat(path, &status) != 0 || check_owner(user, group) != 0) return -1;
+  return chmod(path, status.st_mode & kPermissions);
 }
 
 int lchown(const char *path, uid_t user, gid_t group) {
@@ -168,30 +346,8 @@ int lchown(const char *path, uid_t user, gid_t group) {
 
 int fchown(int fd, uid_t user, gid_t group) {
   struct stat status;
-  return fstat(fd, &status) != 0 ? -1 : check_owner(user, group);
-}
-
-// No file can be executed. Whether a path can be written to is asked by what changes nothing:
-// a file is opened, and a directory's times are left as they are.
-int __real_access(const char *path, int mode);
-int __wrap_access(const char *path, int mode) {
-  if (check_name(path) != 0 || __real_access(path, mode) != 0) return -1;
-  if ((mode & (X_OK | W_OK)) == 0) return 0;
-  struct stat status;
-  if (stat(path, &status) != 0) return -1;
-  if ((mode & X_OK) != 0 && !S_ISDIR(status.st_mode)) {
-    errno = EACCES;
-    return -1;
-  }
-  if ((mode & W_OK) == 0) return 0;
-  if (S_ISDIR(status.st_mode)) {
-    const struct timespec as_they_are[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
-    return utimensat(AT_FDCWD, path, as_they_are, 0);
-  }
-  int fd = open(path, O_WRONLY);
-  if (fd < 0) return -1;
-  close(fd);
-  return 0;
+  if (fstat(fd, &status) != 0 || check_owner(user, group) != 0) return -1;
+  return fchmod(fd, status.st_mode & kPermissions);
 }
 
 // A link to an absolute path could lead anywhere, so none is made. Both names here are

@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 // Files. dup() knows the standard streams only, and gives the same number.
-// chmod() and chown() to the one user succeed on what exists and change nothing:
-// preview 1 has neither owners nor permissions. What is made gets the mode asked for, or less.
+// Everything belongs to one user. Permissions are those of the host (see files.c), except that no
+// file becomes executable.
 int dup(int fd);
 int dup2(int from, int to);
 int pipe(int *fds);
