@@ -413,8 +413,15 @@ def test_links_to_absolute_paths(site):
     site.write('www/a.php', '''<?php symlink("/www/files/real", "/www/files/link"); symlink("/www/files/real/a.txt", "/www/deep");
         mkdir("/www/x/y", 0777, true); symlink("/www/files", "/www/x/y/up"); symlink("/www", "/www/self");
         echo file_get_contents("/www/files/link/a.txt"), file_get_contents("/www/deep"), readlink("/www/deep"), " ",
-            file_get_contents("/www/x/y/up/real/a.txt"), readlink("/www/x/y/up"), " ", is_file("/www/self/a.php");''')
-    assert site.get('a.php') == 'contentcontentfiles/real/a.txt content../../files 1'
+            file_get_contents("/www/x/y/up/real/a.txt"), readlink("/www/x/y/up"), " ", is_file("/www/self/a.php"), readlink("/www/self"), " ",
+            readlink("/www/self/files/link"), " ", realpath("/www/x/y/up/link/a.txt"), " ", rename("/www/files/link", "/www/x/moved"),
+            file_get_contents("/www/x/moved/a.txt"), readlink("/www/x/moved"), " ", file_exists("/www/files/link") ? "there" : "gone";
+        symlink("../files", "/www/x/own"); symlink("/", "/www/x/root"); symlink("/www/none", "/www/x/none"); chdir("/www/x");
+        echo " ", readlink("own"), readlink("/www/x/root"), readlink("none");''')
+    assert site.get('a.php') == ('contentcontent/www/files/real/a.txt content/www/files 1/www /www/files/real /www/files/real/a.txt '
+                                 '1content/www/files/real gone ../files//www/none')
+    assert os.readlink(site.root / 'www/deep') == './/files/real/a.txt'
+    assert os.readlink(site.root / 'www/x/moved') == './/../files/real'
 
 
 def test_is_writable_is_what_the_mapping_allows(site):

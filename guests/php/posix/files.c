@@ -350,33 +350,6 @@ int fchown(int fd, uid_t user, gid_t group) {
   return fchmod(fd, status.st_mode & kPermissions);
 }
 
-// A link to an absolute path could lead anywhere, so none is made. Both names here are
-// the guest's: the way from the one to the other is a relative link.
-int __real_symlink(const char *target, const char *path);
-int __wrap_symlink(const char *target, const char *path) {
-  if (target[0] != '/' || path[0] != '/') return __real_symlink(target, path);
-  size_t common = 0;  // directories of both, with the slash behind
-  size_t i = 0;
-  for (; target[i] != 0 && target[i] == path[i]; ++i) {
-    if (target[i] == '/') common = i + 1;
-  }
-  if (target[i] == 0 && path[i] == '/') common = i + 1;
-  char relative[PATH_MAX];
-  size_t length = 0;
-  for (const char *rest = path + common; (rest = strchr(rest, '/')) != NULL; ++rest) {
-    if (length + 3 < sizeof relative) memcpy(relative + length, "../", 3);
-    length += 3;
-  }
-  const char *below = common > i ? "" : target + common;
-  if (length == 0 && *below == 0) below = ".";
-  if (length + strlen(below) >= sizeof relative) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  strcpy(relative + length, below);
-  return __real_symlink(relative, path);
-}
-
 enum { kSuffix = 6, kAttempts = 100 };
 
 // Replaces the last six characters of `name`; -1 if they are not XXXXXX.
