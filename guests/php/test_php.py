@@ -442,6 +442,13 @@ def test_messages_of_the_start_come_after_the_headers(site):
     assert site.get('a.php').startswith('content')
 
 
+def test_strptime(site):
+    site.write('www/a.php', '''<?php error_reporting(0); foreach (["%d.%m.%Y" => "29.02.2000", "%H:%M %Z %y-%m-%d" => "12:30 CEST 26-11-28",
+        "%A %B %e" => "Tuesday July 2", "%H %%Z" => "7 %Z", "%Y %j" => "2026 100", "%Z" => "", "%" => "x", "%d" => "x"] as $format => $text) {
+        $t = strptime($text, $format); echo $t ? "$t[tm_wday] $t[tm_yday] $t[unparsed]" : "false", ","; }''')
+    assert site.get('a.php') == '2 59 ,6 331 ,2 182 ,0 0 ,5 99 ,0 0 ,false,false,'
+
+
 def test_working_directory(site):
     site.write('www/deep/b', 'content')
     os.symlink('deep', site.root / 'www/link')
