@@ -90,12 +90,19 @@ int sigsuspend(const sigset_t *set) { return unsupported(); }
 // wasi-libc knows UTC only.
 void tzset(void) {}
 
-void openlog(const char *name, int options, int facility) {}
-void closelog(void) {}
+// The system's log is the server's error log.
+static char log_name[32];
+
+void openlog(const char *name, int options, int facility) {
+  snprintf(log_name, sizeof log_name, "%s", name ? name : "");
+}
+
+void closelog(void) { log_name[0] = 0; }
 
 void syslog(int priority, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
+  if (log_name[0] != 0) fprintf(stderr, "%s: ", log_name);
   vfprintf(stderr, format, arguments);
   va_end(arguments);
   fputc('\n', stderr);
