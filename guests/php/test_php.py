@@ -442,6 +442,17 @@ def test_messages_of_the_start_come_after_the_headers(site):
     assert site.get('a.php').startswith('content')
 
 
+def test_a_working_directory_that_is_removed(site):
+    site.write('www/a.php', '<?php mkdir("/tmp/d"); chdir("/tmp/d"); rmdir("/tmp/d"); var_dump(getcwd()); mkdir("/tmp/d"); echo getcwd();')
+    assert site.get('a.php') == 'bool(false)\n/tmp/d'
+
+
+def test_system_log_is_the_error_log(site):
+    site.write('www/a.php', '<?php syslog(LOG_INFO, "one"); openlog("site", LOG_PID, LOG_USER); syslog(LOG_INFO, "two\nthree");')
+    done = subprocess.run(site.command('a.php'), capture_output=True, timeout=LONG, check=False)
+    assert done.stderr.splitlines() == [b'one', b'site: two', b'site: three'], done
+
+
 def test_strptime(site):
     site.write('www/a.php', '''<?php error_reporting(0); foreach (["%d.%m.%Y" => "29.02.2000", "%H:%M %Z %y-%m-%d" => "12:30 CEST 26-11-28",
         "%A %B %e" => "Tuesday July 2", "%H %%Z" => "7 %Z", "%Y %j" => "2026 100", "%Z" => "", "%" => "x", "%d" => "x"] as $format => $text) {

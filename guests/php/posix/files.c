@@ -88,7 +88,7 @@ HOST(path_disk_space)(int fd, const char *path, size_t length, struct host_disk_
 
 static int from_host(int error) {
   if (error == 0) return 0;
-  errno = error;
+  errno = error == EILSEQ ? ENOENT : error;  // nothing that can be asked for has such a name
   return -1;
 }
 
@@ -134,7 +134,11 @@ static int open_loosened(const char *path, int flags, mode_t mode) {
 }
 
 int __wrap_open(const char *path, int flags, ...) {
-  if ((flags & O_CREAT) == 0) return __real_open(path, flags);
+  if ((flags & O_CREAT) == 0) {
+    int fd = __real_open(path, flags);
+    if (fd < 0 && errno == EILSEQ) errno = ENOENT;  // paths are UTF-8: no other can exist
+    return fd;
+  }
   va_list arguments;
   va_start(arguments, flags);
   mode_t mode = va_arg(arguments, mode_t);
@@ -348,6 +352,25 @@ int fchown(int fd, uid_t user, gid_t group) {
   struct stat status;
   if (fstat(fd, &status) != 0 || check_owner(user, group) != 0) return -1;
   return fchmod(fd, status.st_mode & kPermissions);
+}
+
+// The working directory is a name here: it is gone if nothing has it.
+static _Bool has_removed_directory;
+
+int __real_rmdir(const char *path);
+int __wrap_rmdir(const char *path) {
+  int result = __real_rmdir(path);
+  if (result == 0) has_removed_directory = 1;
+  return result;
+}
+
+char *__real_getcwd(char *buffer, size_t size);
+char *__wrap_getcwd(char *buffer, size_t size) {
+  char *name = __real_getcwd(buffer, size);
+  if (name == NULL || !has_removed_directory || access(name, F_OK) == 0) return name;
+  if (buffer == NULL) free(name);
+  errno = ENOENT;
+  return NULL;
 }
 
 enum { kSuffix = 6, kAttempts = 100 };
