@@ -271,7 +271,9 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
   wasi::Context context({.arguments = &data_.arguments,
                          .environment = &environment,
                          .preopens = data_.preopens,
-                         .max_descriptors = data_.limits.max_descriptors},
+                         .max_descriptors = data_.limits.max_descriptors,
+                         .stack_bytes = engine.stack_bytes,
+                         .stack_end = reinterpret_cast<uintptr_t>(&here) - engine.stack_bytes},
                         host);
   Ending end;
   std::unique_ptr<Instance> instance = engine.idle.take(*module_, data_.limits.memory_bytes);

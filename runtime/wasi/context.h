@@ -43,6 +43,10 @@ struct ContextConfig {
   std::span<const Preopen> preopens;
   uint32_t max_descriptors = 256;
   PathWalk path_walk = PathWalk::kAutomatic;
+  /// The native stack that the guest may use: bytes, and the address where they end. 0 if nobody
+  /// will ask.
+  uint64_t stack_bytes = 0;
+  uintptr_t stack_end = 0;
 };
 
 /// The state that WASI preview 1 keeps for one instance: its descriptors, its
@@ -61,6 +65,8 @@ class Context {
   [[nodiscard]] Host& host() { return host_; }
   [[nodiscard]] FdTable& fds() { return fds_; }
   [[nodiscard]] LockDirectories& lock_directories() { return lock_directories_; }
+  [[nodiscard]] uint64_t stack_bytes() const { return config_.stack_bytes; }
+  [[nodiscard]] uintptr_t stack_end() const { return config_.stack_end; }
   [[nodiscard]] PathWalk path_walk() const { return config_.path_walk; }
 
   /// What new files and directories lack beside the process's umask.

@@ -165,6 +165,11 @@ Errno path_chmod(Context& context, GuestMemory memory, uint32_t fd, GuestPtr pat
 Errno path_disk_space(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
                       GuestSize path_len, GuestPtr space) noexcept;
 
+/// Of module "mod_wasm": how much of its native stack the guest may still use (struct StackSpace).
+/// WebAssembly has no address of it; who looks can end a recursion before the limit ends the run.
+/// @return kNosys while a start image is made
+Errno stack_space(Context& context, GuestMemory memory, GuestPtr space) noexcept;
+
 /// Where wasi_unstable differs from preview 1: layouts and the order of whence.
 namespace unstable {
 

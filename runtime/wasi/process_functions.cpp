@@ -166,4 +166,14 @@ Errno sock_shutdown(Context& context, GuestMemory /*memory*/, uint32_t fd,
   return not_a_socket(context, fd);
 }
 
+Errno stack_space(Context& context, GuestMemory memory, GuestPtr space) noexcept {
+  if (context.stack_bytes() == 0) return Errno::kNosys;
+  // The host's functions run on the guest's stack.
+  const auto here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  const StackSpace result = {
+      .size = context.stack_bytes(),
+      .left = here > context.stack_end() ? here - context.stack_end() : 0};
+  return memory.store(space, result) ? Errno::kSuccess : Errno::kFault;
+}
+
 }  // namespace wasmrt::wasi

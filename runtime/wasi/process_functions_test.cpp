@@ -168,6 +168,40 @@ TEST(RandomTest, AsksWhetherToGoOn) {
   EXPECT_EQ(host.checks, 2);
 }
 
+TEST(StackTest, TellsWhatIsLeft) {
+  TestGuest without;
+  EXPECT_EQ(without.call_own("stack_space", {without.allocate(16)}), Errno::kNosys);
+
+  FakeHost host;
+  StringBlock none;
+  char here = 0;
+  const auto space_in = [&](uint64_t bytes, uint64_t used, uint32_t ptr, StackSpace& space) {
+    Context context({.arguments = &none,
+                     .environment = &none,
+                     .preopens = {},
+                     .stack_bytes = bytes,
+                     .stack_end = reinterpret_cast<uintptr_t>(&here) + used - bytes},
+                    host);
+    std::vector<uint8_t> memory(1 << 10);
+    const GuestMemory guest_memory{memory.data(), memory.size()};
+    RawValue values[1] = {};
+    values[0].i32 = static_cast<int32_t>(ptr);
+    find_host_function("mod_wasm", "stack_space")->call(context, guest_memory, values);
+    (void)guest_memory.load(ptr, space);
+    return static_cast<Errno>(values[0].i32);
+  };
+  StackSpace space{};
+  ASSERT_EQ(space_in(1 << 20, 0, 8, space), Errno::kSuccess);
+  EXPECT_EQ(space.size, 1u << 20);
+  EXPECT_LE(space.left, 1u << 20);
+  EXPECT_GT(space.left, (1u << 20) - (64u << 10));
+  ASSERT_EQ(space_in(1 << 20, 2 << 20, 8, space), Errno::kSuccess);
+  EXPECT_EQ(space.left, 0u);
+  for (const uint32_t ptr : {1009u, 1024u, 0x7FFFFFFFu, 0xFFFFFFFFu}) {
+    EXPECT_EQ(space_in(1 << 20, 0, ptr, space), Errno::kFault) << ptr;
+  }
+}
+
 TEST(SocketTest, ThereAreNone) {
   TestGuest guest;
   EXPECT_EQ(guest.call("sock_accept", {1, 0, 0}), Errno::kNotsock);

@@ -165,6 +165,7 @@ constexpr std::array kFunctions = {
     entry<fd_chmod>(kOwn, "fd_chmod"),
     entry<path_chmod>(kOwn, "path_chmod"),
     entry<path_disk_space>(kOwn, "path_disk_space"),
+    entry<stack_space>(kOwn, "stack_space"),
 };
 
 #undef WASI_PREVIEW1

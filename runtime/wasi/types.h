@@ -243,6 +243,13 @@ struct Status {
 };
 static_assert(sizeof(Status) == 96 && offsetof(Status, atim) == 40 && offsetof(Status, mode) == 88);
 
+/// What stack_space of module "mod_wasm" gives, in bytes.
+struct StackSpace {
+  uint64_t size;
+  uint64_t left;
+};
+static_assert(sizeof(StackSpace) == 16);
+
 /// What path_disk_space of module "mod_wasm" gives.
 struct DiskSpace {
   uint64_t block_size;  ///< bytes; the unit of the others
