@@ -352,6 +352,7 @@ zend_result php_start_image_fill(void) {
 
 void php_start_image_renew(void) {
   zend_mm_renew_key();
+  zend_call_stack_init();
   // Requests seed their generators themselves (RINIT); this one keeps its state.
   RANDOM_G(fallback_seed_state).initialized = false;
   sqlite3_randomness(0, NULL);

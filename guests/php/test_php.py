@@ -442,6 +442,21 @@ def test_messages_of_the_start_come_after_the_headers(site):
     assert site.get('a.php').startswith('content')
 
 
+def test_recursion_ends_with_an_error(site):
+    site.write('www/a.php', '''<?php function f($x) { return array_map("f", [$x]); }
+        function count_down($n) { return $n ? count_down($n - 1) + 1 : 0; }
+        class Magic { function __get($name) { return (clone $this)->$name; } function __toString() { return (string) (clone $this); } }
+        class Node { public $next; } $first = $last = new Node; for ($i = 0; $i < 50000; $i++) { $last = $last->next = new Node; }
+        foreach ([fn() => f(1), fn() => (new Magic)->a, fn() => (string) new Magic, fn() => $first == clone $first->next,
+                  fn() => eval("return " . str_repeat("!", 50000) . "1;"), fn() => count_down(50000)] as $deep) {
+            try { echo json_encode($deep()), ","; } catch (Error $error) { echo strtok($error->getMessage(), "0123456789"), ","; } }''')
+    for image in (False, True):
+        if image:
+            assert site.make_image().returncode == 0
+        answers = site.get('a.php').split(',')
+        assert answers[:4] == ['Maximum call stack size of '] * 3 + ['Maximum call stack size reached during object comparison'], answers
+
+
 def test_a_working_directory_that_is_removed(site):
     site.write('www/a.php', '<?php mkdir("/tmp/d"); chdir("/tmp/d"); rmdir("/tmp/d"); var_dump(getcwd()); mkdir("/tmp/d"); echo getcwd();')
     assert site.get('a.php') == 'bool(false)\n/tmp/d'

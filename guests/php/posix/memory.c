@@ -111,3 +111,22 @@ int munmap(void *address, size_t length) {
 
 int mprotect(void *address, size_t length, int protection) { return 0; }
 int msync(void *address, size_t length, int flags) { return 0; }
+
+// What is left of the stack for calls: the other one, in linear memory, holds only variables
+// whose address is taken.
+#if MOD_WASM_FUNCTIONS
+struct host_stack_space {
+  uint64_t size, left;
+};
+__attribute__((import_module("mod_wasm"), import_name("stack_space"))) int host_stack_space(struct host_stack_space *space);
+
+_Bool stack_space(size_t *size, size_t *left) {
+  struct host_stack_space space;
+  if (host_stack_space(&space) != 0) return 0;
+  *size = space.size;
+  *left = space.left;
+  return 1;
+}
+#else
+_Bool stack_space(size_t *size, size_t *left) { return 0; }
+#endif

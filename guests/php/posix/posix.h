@@ -160,6 +160,9 @@ ssize_t sendto(int fd, const void *data, size_t size, int flags, const struct so
 #define P_tmpdir "/tmp"
 #endif
 
+// Bytes of WebAssembly's stack, and of it what is left, in memory.c. False if the host does not tell.
+_Bool stack_space(size_t *size, size_t *left);
+
 // Start images (start.c): wizer-initialize runs main() once with the first of
 // these true; _start of an instance made from the image, with the second.
 _Bool start_image_in_making(void);
