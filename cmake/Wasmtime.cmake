@@ -60,14 +60,19 @@ else()
   endif()
   file(READ ${wasmtime_crate}/Cargo.toml key_toml)
   file(READ ${wasmtime_crate}/Cargo.lock key_lock)
-  file(READ ${wasmtime_crate}/src/lib.rs key_lib)
+  file(GLOB wasmtime_sources CONFIGURE_DEPENDS ${wasmtime_crate}/src/*.rs)
+  set(key_sources)
+  foreach(source ${wasmtime_sources})
+    file(READ ${source} key_source)
+    string(APPEND key_sources "${key_source}")
+  endforeach()
   file(READ ${CMAKE_CURRENT_LIST_DIR}/BuildWasmtime.cmake key_script)
   string(SHA256 wasmtime_key
-    "${key_toml}${key_lock}${key_lib}${key_script}${wasmtime_rustc_version}")
+    "${key_toml}${key_lock}${key_sources}${key_script}${wasmtime_rustc_version}")
   string(SUBSTRING ${wasmtime_key} 0 16 wasmtime_key)
   set(wasmtime_prefix ${cache_home}/mod_wasm/wasmtime/${WASMTIME_VERSION}-${wasmtime_key})
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-    ${wasmtime_crate}/Cargo.toml ${wasmtime_crate}/Cargo.lock ${wasmtime_crate}/src/lib.rs
+    ${wasmtime_crate}/Cargo.toml ${wasmtime_crate}/Cargo.lock ${wasmtime_sources}
     ${CMAKE_CURRENT_LIST_DIR}/BuildWasmtime.cmake)
 
   if(NOT EXISTS ${wasmtime_prefix}/lib/libwasmtime.a)
