@@ -136,7 +136,8 @@ for file in "$PHP_GUEST_SOURCE"/posix/*.c; do
         -o "$work/posix/$(basename "$file" .c).o"
 done
 rm -f "$work/posix/libposix.a"
-(cd "$work/posix" && llvm-ar-$compiler rcsD libposix.a errors.o files.o links.o locks.o memory.o network.o process.o time.o)
+(cd "$work/posix" && llvm-ar-$compiler rcsD libposix.a errors.o files.o links.o locks.o memory.o network.o process.o \
+    search.o time.o)
 
 if [ ! -e "$work/prefix/lib/libz.a" ]; then
     unpack zlib

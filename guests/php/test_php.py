@@ -199,6 +199,37 @@ def test_regular_expressions_are_in_the_image(site):
     assert site.get('a.php', query='time=n') == '0xxccc1,2/q/1'
 
 
+MATCHES = r'''<?php
+// PCRE looks for a literal of the pattern first, unless it may not.
+mt_srand(7);
+$items = ['a', 'T', 'Title', 'slug:', 'ks', "\u{17f}", "\u{e9}", '[ab]', '[^a]', '\d', '\w', '.', '\s', '(?:ab|c)', '(foo)',
+    '(?=ti)', '(?!x)', '(?<=a)', '^', '$', '\b', '\R', '\X', '\pL', '(?i:abc)', '(?-i)QR', '(?i)', '(?1)?', '\K', '(*ACCEPT)',
+    '(?(?=a)abc|def)', '\Qx.y\E', '(abc){0}', '(?>abc)', '(?|a(b)|c(d))', 'a{2,3}', '[[:alpha:]]', '(*SKIP)', '(*COMMIT)',
+    'a long literal of many words', '(?s:.)', '\G', '(?:xyz|)', "\u{e9}{2}", '[x]*', 't+', 'T*?', '(?i:s)k', '|'];
+$repeats = ['', '', '', '', '*', '+', '?', '{1,2}', '*?', '++'];
+$texts = ['a', 'b', 'Title', 'TITLE', 'Slug:', 'ks', 'KS', "\u{17f}", "\u{212a}", "\u{e9}", "\u{c9}", "\n", "\r\n", ' ', 'abc',
+    'foo', 'QR', 'qr', 'xyz', 'x.y', 'ti', 'A LONG literal of many words', 'a long litera', "\xff", '0123456789'];
+$one = fn($list) => $list[mt_rand(0, count($list) - 1)];
+for ($i = $matches = $different = 0; $i < 20000; ++$i) {
+    for ($pattern = '', $n = mt_rand(1, 5); $n > 0; --$n) $pattern .= $one($items) . $one($repeats);
+    for ($subject = '', $n = mt_rand(0, 10); $n > 0; --$n) $subject .= $one($texts);
+    $flags = $one(['', 'i', 'm', 'mi', 'u', 'iu', 'miu', 'is', 'x', 'A', 'D', 'U']);
+    $from = mt_rand(0, 3);
+    $quick = $slow = [];
+    $found = @preg_match_all("~$pattern~$flags", $subject, $quick, PREG_OFFSET_CAPTURE, $from);
+    $same = @preg_match_all("~(*NO_START_OPT)$pattern~$flags", $subject, $slow, PREG_OFFSET_CAPTURE, $from);
+    $matches += (int) $found;
+    if ($found !== $same || $quick !== $slow) echo ++$different, ": ~$pattern~$flags in ", json_encode($subject), "\n";
+}
+echo $matches > 10000 ? 'many' : 'few', " matches, $different different";
+'''
+
+
+def test_a_literal_is_looked_for_first_and_nothing_is_missed(site):
+    site.write('www/a.php', MATCHES)
+    assert site.get('a.php') == 'many matches, 0 different'
+
+
 def test_environment_and_arguments_are_those_of_the_request(site):
     site.write('www/a.php', '<?php echo getenv("A"), "|", getenv("B"), "|", $_SERVER["QUERY_STRING"];')
     assert site.make_image('A=image').returncode == 0

@@ -42,6 +42,10 @@ int chroot(const char *path);
 int fchdir(int fd);
 int getdtablesize(void);
 
+// Finds a string of ASCII characters, given in lower case, in either case: NULL if it is
+// nowhere. What PCRE's literals are looked up with.
+const void *memcasemem(const void *data, size_t size, const void *lower, size_t length);
+
 // Error numbers as Linux has them, and back: what scripts know. See errors.c.
 int linux_errno(int error);
 int errno_of_linux(int number);
