@@ -550,6 +550,9 @@ std::string origin_of(const ModuleImport& import) {
   if (module == "wasi_snapshot_preview1" || module == "wasi_unstable") {
     return "WASI preview 1 has no such function; it is an extension of another runtime";
   }
+  if (module == "mod_wasm") {
+    return "this version has no such function; the module was made for another one";
+  }
   if (module == "wasi" && import.name == "thread-spawn") {
     return "threads (wasi-threads) are not offered; build it without -pthread";
   }

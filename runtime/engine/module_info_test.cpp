@@ -249,6 +249,8 @@ TEST(ModuleInfo, SaysWhyAnImportIsMissing) {
             "i32, i32, i32) -> (i32)");
   EXPECT_NE(import_error(import_function(kWasi, "sock_open", 0)).find("preview 1 has no such"),
             std::string::npos);
+  EXPECT_NE(import_error(import_function("mod_wasm", "fly", 0)).find("made for another one"),
+            std::string::npos);
   EXPECT_NE(import_error(import_function("env", "foo", 0)).find("the function env.foo, which"),
             std::string::npos);
   EXPECT_NE(import_error(import_function("gojs", "x", 0)).find("GOOS=wasip1"), std::string::npos);
