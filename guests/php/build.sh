@@ -132,12 +132,15 @@ fi
 say "building the libraries"
 mkdir -p "$work/posix"
 for file in "$PHP_GUEST_SOURCE"/posix/*.c; do
-    "$cc" -O2 -Wall -Wno-unused-parameter -Werror -DMOD_WASM_FUNCTIONS="$functions" -c "$file" \
+    bulk=
+    [ "${file##*/}" != strings.c ] || bulk='-mbulk-memory -mbulk-memory-opt -fno-builtin'
+    # shellcheck disable=SC2086
+    "$cc" -O2 -Wall -Wno-unused-parameter -Werror -DMOD_WASM_FUNCTIONS="$functions" $bulk -c "$file" \
         -o "$work/posix/$(basename "$file" .c).o"
 done
 rm -f "$work/posix/libposix.a"
 (cd "$work/posix" && llvm-ar-$compiler rcsD libposix.a errors.o files.o links.o locks.o memory.o network.o process.o \
-    search.o time.o)
+    strings.o time.o)
 
 if [ ! -e "$work/prefix/lib/libz.a" ]; then
     unpack zlib

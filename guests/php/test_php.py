@@ -199,6 +199,35 @@ def test_regular_expressions_are_in_the_image(site):
     assert site.get('a.php', query='time=n') == '0xxccc1,2/q/1'
 
 
+BYTES = r'''<?php
+// Copies, comparisons and searches of all lengths around those of vectors (posix/strings.c).
+$bytes = '';
+for ($i = 0; $i < 400; ++$i) $bytes .= chr(($i * 7 + intdiv($i, 256)) % 255);
+for ($length = $wrong = 0; $length < 150; ++$length) {
+    for ($at = 0; $at < 20; ++$at) {
+        $piece = substr($bytes, $at, $length);
+        for ($i = 0; $i < $length; ++$i) if ($piece[$i] !== $bytes[$at + $i]) ++$wrong;
+        if (strlen($piece) !== $length || $piece !== substr($bytes, $at, $length)) ++$wrong;
+        $longer = "<$piece>";
+        if ($longer[0] !== '<' || $longer[$length + 1] !== '>' || strpos($longer, '>') !== strcspn($longer, '>')) ++$wrong;
+        if (str_repeat('z', $length) !== implode('', array_fill(0, $length, 'z'))) ++$wrong;
+        if ($length == 0) continue;
+        $place = ($at * 11) % $length;
+        $other = $piece;
+        $other[$place] = "\xff";  // in none of the pieces
+        if ($other === $piece || strcmp($piece, $other) >= 0 || strcmp($other, $piece) <= 0) ++$wrong;
+        if (strpos($other, "\xff") !== $place || strpos($piece, "\xff") !== false) ++$wrong;
+    }
+}
+echo "$wrong wrong";
+'''
+
+
+def test_strings_of_all_lengths(site):
+    site.write('www/a.php', BYTES)
+    assert site.get('a.php') == '0 wrong'
+
+
 MATCHES = r'''<?php
 // PCRE looks for a literal of the pattern first, unless it may not.
 mt_srand(7);
