@@ -10,7 +10,7 @@
 #include <cpuid.h>
 #endif
 
-#include "engine/module_parts.h"
+#include "engine/module_info.h"
 #include "engine/settings.h"
 #include "engine/wasmtime_bridge.h"
 #include "support/text.h"
@@ -40,43 +40,72 @@ std::string processor_tag() {
   return tag + part;
 }
 
-/// The module in the form that can be rewound, if it has one.
-std::vector<uint8_t> rewindable(std::span<const uint8_t> wasm) {
-  std::vector<uint8_t> module;
+/// The module in the form that can be interrupted, and rewound if it has such a form; empty if
+/// it is to be compiled as it is.
+Result<std::vector<uint8_t>> prepared(std::span<const uint8_t> wasm) {
+  struct Answer {
+    std::vector<uint8_t> module;
+    std::string problem;
+  };
+  const auto done = [](void* baton, const uint8_t* bytes, size_t size) {
+    static_cast<Answer*>(baton)->module.assign(bytes, bytes + size);
+  };
+  const auto failed = [](void* baton, const uint8_t* text, size_t length) {
+    static_cast<Answer*>(baton)->problem.assign(reinterpret_cast<const char*>(text), length);
+  };
+  Answer rewindable;
   if constexpr (WASMRT_HAS_BRIDGE) {
-    module_with_state_exported(
-        wasm.data(), wasm.size(),
-        [](void* baton, const uint8_t* bytes, size_t size) {
-          static_cast<std::vector<uint8_t>*>(baton)->assign(bytes, bytes + size);
-        },
-        &module);
+    module_with_state_exported(wasm.data(), wasm.size(), done, &rewindable);
   }
-  return module;
+  if constexpr (kHasChecks) {
+    if (!rewindable.module.empty()) wasm = rewindable.module;
+    Answer interruptible;
+    module_with_checks(wasm.data(), wasm.size(), done, failed, &interruptible);
+    if (!interruptible.problem.empty()) {
+      return Status::invalid("it cannot be made interruptible: " +
+                             printable(interruptible.problem));
+    }
+    return std::move(interruptible.module);
+  }
+  return std::move(rewindable.module);
+}
+
+/// Whether it is a module, before anything is added to it: its own code must not reach what is.
+Status validate(std::span<const uint8_t> wasm, wasmrt_layout layout) {
+  ConfigHandle config = new_config(layout);
+  const EngineHandle engine(wasm_engine_new_with_config(config.release()));
+  if (const ErrorHandle error{wasmtime_module_validate(engine.get(), wasm.data(), wasm.size())}) {
+    return Status::invalid("not a module that the engine accepts: " + error_text(error.get()));
+  }
+  ModuleInfo info;
+  if (Status status = info.read(wasm); !status.is_ok()) return status;
+  for (const ModuleExport& item : info.exports()) {
+    if (item.name.starts_with(kReservedExports)) {
+      // Whoever loads the image would take it for ours.
+      return Status::invalid("it exports \"" + printable(item.name) +
+                             "\"; names that begin with \"wasmrt:\" are reserved");
+    }
+  }
+  return Status::ok();
 }
 
 }  // namespace
 
 Status compile(std::span<const uint8_t> wasm, wasmrt_layout layout,
                const std::function<Status(std::span<const uint8_t>)>& sink) {
-  ConfigHandle config = new_config(layout);
+  if (Status status = validate(wasm, layout); !status.is_ok()) return status;
+  Result<std::vector<uint8_t>> changed = prepared(wasm);
+  if (!changed.is_ok()) return changed.status();
+  if (!changed.value().empty()) wasm = changed.value();
+  ConfigHandle config = new_interruptible_config(layout);
   wasmtime_config_parallel_compilation_set(config.get(), true);
   const EngineHandle engine(wasm_engine_new_with_config(config.release()));
-  const std::vector<uint8_t> prepared = rewindable(wasm);
-  if (!prepared.empty()) wasm = prepared;
   wasmtime_module_t* raw_module = nullptr;
   if (const ErrorHandle error{
           wasmtime_module_new(engine.get(), wasm.data(), wasm.size(), &raw_module)}) {
     return Status::invalid("not a module that the engine accepts: " + error_text(error.get()));
   }
   const ModuleHandle module(raw_module);
-  if (prepared.empty()) {
-    // Whoever loads the image would take them for ours.
-    const std::vector<std::string> names = exports_from(module.get(), kReservedExports);
-    if (!names.empty()) {
-      return Status::invalid("it exports \"" + printable(names.front()) +
-                             "\"; names that begin with \"wasmrt:\" are reserved");
-    }
-  }
   wasm_byte_vec_t image;
   if (const ErrorHandle error{wasmtime_module_serialize(module.get(), &image)}) {
     return Status::resources("the compiled code could not be written out: " +
@@ -90,7 +119,8 @@ Status compile(std::span<const uint8_t> wasm, wasmrt_layout layout,
 
 std::string compatibility_tag(wasmrt_layout layout) {
   return std::string("wasmtime-" WASMRT_ENGINE_VERSION "-settings-") +
-         std::to_string(kSettingsVersion) + "-layout-" + std::to_string(layout) + processor_tag();
+         std::to_string(kSettingsVersion) + "-layout-" + std::to_string(layout) +
+         (kHasChecks ? "-checks" : "-epochs") + processor_tag();
 }
 
 }  // namespace wasmrt

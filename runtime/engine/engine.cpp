@@ -18,8 +18,8 @@ namespace {
 constexpr uint32_t kDefaultInstances = 64;
 constexpr uint32_t kMaxInstances = 16384;
 
-// A module with exceptions or GC types takes a second memory for its heap.
-constexpr uint32_t kMemoriesPerInstance = 2;
+// A module with exceptions or GC types takes another memory for its heap.
+constexpr uint32_t kMemoriesPerInstance = kMemoriesPerModule + 1;
 // Modules whose instances can be rewound have one that never runs.
 constexpr uint32_t kMostPristine = 64;
 constexpr uint64_t kSlotBytes = (uint64_t{4} << 30) + (uint64_t{32} << 20);
@@ -111,7 +111,7 @@ Result<std::shared_ptr<Engine>> Engine::create(const wasmrt_engine_config& confi
                            " bytes");
   }
 
-  ConfigHandle wasm_config = new_config(config.layout);
+  ConfigHandle wasm_config = new_interruptible_config(config.layout);
   wasmtime_config_max_wasm_stack_set(wasm_config.get(), stack);
   // Compilation belongs into a process of its own; a server's child must not
   // start a thread pool even if someone asked it to compile.
@@ -130,14 +130,21 @@ Result<std::shared_ptr<Engine>> Engine::create(const wasmrt_engine_config& confi
   EngineHandle engine(wasm_engine_new_with_config(wasm_config.release()));
   LinkerHandle linker(wasmtime_linker_new(engine.get()));
   if (Status status = define_host_functions(linker.get()); !status.is_ok()) return status;
+  auto interrupts = std::make_unique<Interrupts>();
   Result<std::unique_ptr<Ticker>> ticker =
-      Ticker::start([raw = engine.get()] { wasmtime_engine_increment_epoch(raw); });
+      Ticker::start([raw = engine.get(), all = interrupts.get()] {
+        if constexpr (kHasChecks) {
+          all->raise();
+        } else {
+          wasmtime_engine_increment_epoch(raw);
+        }
+      });
   if (!ticker.is_ok()) return ticker.status();
 
   std::unique_ptr<Parts> parts(new Parts{
       config.layout, stack, std::chrono::milliseconds(config.wait_ms), config.log, config.log_baton,
-      std::move(engine), std::move(linker), Places(instances), IdleInstances(instances), kMostPristine,
-      ticker.take()});
+      std::move(engine), std::move(linker), std::move(interrupts), Places(instances),
+      IdleInstances(instances), kMostPristine, ticker.take()});
   return std::shared_ptr<Engine>(new Engine(std::move(parts)));
 }
 

@@ -9,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "engine/instance.h"
+#include "engine/interrupts.h"
 #include "engine/places.h"
 #include "engine/ticker.h"
 #include "engine/wasmtime_handles.h"
@@ -25,6 +26,8 @@ struct Engine::Parts {
   // that it ticks goes away.
   EngineHandle engine;
   LinkerHandle linker;
+  /// Of instances whose code has checks.
+  std::unique_ptr<Interrupts> interrupts;
   Places places;
   IdleInstances idle;
   /// How many more modules can have an instance to restore others from.

@@ -17,6 +17,14 @@ struct GuestState {
   bool has_memory = false;                 ///< false while the module is being instantiated
   const wasmrt_streams* traced = nullptr;  ///< not null if host calls are traced
   void* baton = nullptr;                   ///< of `traced`
+
+  /// Asks whether the run may go on. @return false if it is to end at once.
+  [[nodiscard]] bool may_go_on() const {
+    const wasi::Stop stop = wasi->host().check();
+    if (stop == wasi::Stop::kNone) return true;
+    wasi->stop_with(stop);
+    return false;
+  }
 };
 
 /// The one callback behind all host functions; `env` is the wasi::HostFunction.

@@ -22,15 +22,10 @@ constexpr std::chrono::seconds kLongestIdle{10};
 
 constexpr uint64_t kNever = uint64_t{1} << 62;  // ticks
 
-/// Called by the guest's own code at each tick of the engine's clock.
+/// Called by the guest's own code at each tick of the engine's clock, if it has no checks.
 wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, uint64_t* ticks,
                           wasmtime_update_deadline_kind_t* kind) noexcept {
-  wasi::Context& context = *static_cast<GuestState*>(data)->wasi;
-  const wasi::Stop stop = context.host().check();
-  if (stop != wasi::Stop::kNone) {
-    context.stop_with(stop);
-    return wasmtime_error_new("stop");
-  }
+  if (!static_cast<GuestState*>(data)->may_go_on()) return wasmtime_error_new("stop");
   *ticks = 1;
   *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
   return nullptr;
@@ -47,9 +42,11 @@ Instance::Instance(const Module& module, uint64_t memory_limit)
   // they would be as large and as many as the guest likes.
   wasmtime_store_limiter(store_.get(), static_cast<int64_t>(memory_limit), kTableElements, -1,
                          kTablesPerModule, kMemoriesPerModule);
-  wasmtime_store_epoch_deadline_callback(store_.get(), on_tick, &guest_, nullptr);
-  // Until a run begins there is nobody whom a tick could ask.
-  wasmtime_context_set_epoch_deadline(context_, kNever);
+  if constexpr (!kHasChecks) {
+    wasmtime_store_epoch_deadline_callback(store_.get(), on_tick, &guest_, nullptr);
+    // Until a run begins there is nobody whom a tick could ask.
+    wasmtime_context_set_epoch_deadline(context_, kNever);
+  }
 }
 
 std::unique_ptr<Instance> Instance::create(const Module& module, uint64_t memory_bytes) {
@@ -60,7 +57,7 @@ void Instance::begin(wasi::Context& context, const wasmrt_streams& streams, void
   guest_.wasi = &context;
   guest_.traced = streams.trace != nullptr ? &streams : nullptr;
   guest_.baton = baton;
-  wasmtime_context_set_epoch_deadline(context_, 1);
+  if constexpr (!kHasChecks) wasmtime_context_set_epoch_deadline(context_, 1);
 }
 
 bool Instance::instantiate(Ending& end) {
@@ -74,6 +71,12 @@ bool Instance::instantiate(Ending& end) {
   is_instantiated_ = true;
 
   wasmtime_extern_t item;
+  if constexpr (kHasChecks) {
+    wasmtime_instance_export_get(context_, &instance_, kInterruptExport.data(),
+                                 kInterruptExport.size(), &item);
+    interrupt_.emplace(*module.engine->parts().interrupts,
+                       wasmtime_memory_data(context_, &item.of.memory));
+  }
   if (wasmtime_instance_export_get(context_, &instance_, "memory", 6, &item)) {
     if (item.kind == WASMTIME_EXTERN_MEMORY) {
       guest_.memory = item.of.memory;
@@ -87,12 +90,15 @@ bool Instance::instantiate(Ending& end) {
     auto& [global, value] = globals_.emplace_back(item.of.global, wasmtime_val_t{});
     wasmtime_global_get(context_, &global, &value);
   }
-  return true;
+  if (module.has_start) end = call(kStartExport);
+  return !end;
 }
 
 Ending Instance::call(std::string_view name) {
   wasmtime_extern_t item;
   wasmtime_instance_export_get(context_, &instance_, name.data(), name.size(), &item);
+  std::optional<Interruptible> here;
+  if (interrupt_) here.emplace(*interrupt_, guest_);
   wasm_trap_t* trap = nullptr;
   wasmtime_error_t* error =
       wasmtime_func_call_unchecked(context_, &item.of.func, nullptr, 0, &trap);

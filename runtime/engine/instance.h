@@ -7,12 +7,14 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "engine/ending.h"
 #include "engine/host_call.h"
+#include "engine/interrupts.h"
 #include "engine/wasmtime_handles.h"
 #include "wasi/context.h"
 #include "wasm_runtime.h"
@@ -64,6 +66,7 @@ class Instance {
   StoreHandle store_;
   wasmtime_context_t* context_;
   wasmtime_instance_t instance_{};
+  std::optional<Interrupt> interrupt_;  ///< goes before its page
   bool is_instantiated_ = false;
   uint32_t runs_ = 0;
   std::vector<std::pair<wasmtime_global_t, wasmtime_val_t>> globals_;  ///< and first values

@@ -199,7 +199,7 @@ TEST_F(Rewinding, ModulesThatChangeMoreThanMemoryAndGlobalsAreNotUsedAgain) {
 }
 
 TEST_F(Rewinding, AModuleCannotPassItselfOffAsOne) {
-  for (const char* name : {"wasmrt:memory", "wasmrt:global:0", "wasmrt:"}) {
+  for (const char* name : {"wasmrt:memory", "wasmrt:global:0", "wasmrt:interrupt", "wasmrt:start", "wasmrt:"}) {
     const Result<Image> image =
         image_of(std::string(R"((memory (export "memory") (export ")") + name +
                  R"(") 1) (table 2 funcref) (func (export "_start")
@@ -247,6 +247,46 @@ TEST(RewindableModule, RubbishIsNone) {
     }
     is_one(bad);
   }
+}
+
+// The compiler validates what it gets first; but nothing else may go wrong than this.
+TEST(InterruptibleModule, RubbishIsRefusedOrPassedOn) {
+  struct Answer {
+    bool done = false;
+    std::string problem;
+  };
+  const auto ask = [](const std::string& bytes) {
+    Answer answer;
+    module_with_checks(
+        reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size(),
+        [](void* baton, const uint8_t*, size_t) { static_cast<Answer*>(baton)->done = true; },
+        [](void* baton, const uint8_t* text, size_t length) {
+          static_cast<Answer*>(baton)->problem.assign(reinterpret_cast<const char*>(text), length);
+        },
+        &answer);
+    EXPECT_NE(answer.done, !answer.problem.empty());
+    return answer.done;
+  };
+  const std::string good = wasm_of(kMarks);
+  EXPECT_TRUE(ask(good));
+  EXPECT_FALSE(ask(""));
+  for (size_t length = 0; length < good.size(); ++length) ask(good.substr(0, length));
+  std::mt19937 random(1);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string bad = good;
+    for (int change = 0; change < 3; ++change) {
+      bad[8 + random() % (bad.size() - 8)] = static_cast<char>(random());
+    }
+    ask(bad);
+  }
+}
+
+TEST_F(Rewinding, WhatChecksNeedIsNotForGuests) {
+  const Result<Image> image = image_of(R"((memory (export "memory") 1) (func (export "_start")
+      (drop (i32.atomic.load (i32.const 0)))))");
+  ASSERT_FALSE(image.is_ok());
+  EXPECT_NE(image.status().message().find("threads"), std::string::npos)
+      << image.status().message();
 }
 
 TEST(WrittenPages, AreRestoredInAChildAsWell) {

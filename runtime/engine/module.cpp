@@ -122,6 +122,7 @@ Result<std::shared_ptr<Module>> Module::load(std::shared_ptr<Engine> engine, con
   bool is_reactor = false;
   with_export(module.value().get(), "_initialize",
               [&](const wasm_externtype_t* type) { is_reactor = is_plain_function(type); });
+  const bool has_start = !exports_from(module.value().get(), kStartExport).empty();
   bool is_rewindable = false;
   std::vector<std::string> globals;
   if (engine->layout() == WASMRT_LAYOUT_RESERVED && knows_written_pages()) {
@@ -129,8 +130,8 @@ Result<std::shared_ptr<Module>> Module::load(std::shared_ptr<Engine> engine, con
     globals = exports_from(module.value().get(), kGlobalExport);
   }
   std::unique_ptr<Parts> parts(new Parts{std::move(engine), image.path(), module.take(),
-                                         InstancePreHandle(raw_pre), is_reactor, is_rewindable,
-                                         std::move(globals)});
+                                         InstancePreHandle(raw_pre), is_reactor, has_start,
+                                         is_rewindable, std::move(globals)});
   return std::shared_ptr<Module>(new Module(std::move(parts)));
 }
 

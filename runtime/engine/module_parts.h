@@ -24,6 +24,8 @@ struct Module::Parts {
   /// It exports "_initialize": a reactor, whose constructors run before any
   /// entry point but _start (WASI application ABI).
   bool is_reactor;
+  /// Its start function is an export, so that it can be interrupted.
+  bool has_start;
   /// All that a run can leave behind can be undone: the compiler found the module to
   /// be so (rewindable.rs), and the kernel tells which pages were written.
   bool is_rewindable;

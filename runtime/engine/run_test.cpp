@@ -11,6 +11,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <string>
 #include <thread>
@@ -30,6 +31,8 @@ struct Streams {
   int flushes = 0;
   bool client_gone = false;      // write says so
   std::atomic<bool> abort{false};  // aborted() says so
+  int asked = 0;                   // how often aborted() was
+  std::function<void()> when_asked;
   std::vector<std::string> calls;
 
   static wasmrt_streams table() {
@@ -56,7 +59,12 @@ struct Streams {
     streams.write_error = [](void* baton, const void* buffer, size_t length) {
       static_cast<Streams*>(baton)->error_output.append(static_cast<const char*>(buffer), length);
     };
-    streams.aborted = [](void* baton) { return static_cast<Streams*>(baton)->abort ? 1 : 0; };
+    streams.aborted = [](void* baton) {
+      auto* self = static_cast<Streams*>(baton);
+      ++self->asked;
+      if (self->when_asked) self->when_asked();
+      return self->abort ? 1 : 0;
+    };
     return streams;
   }
 };
@@ -125,11 +133,12 @@ class Run : public ::testing::Test {
     config.directory = cache.c_str();
     config.compiler = std::getenv("WASMCTL");
     config.compiler_uid = config.compiler_gid = -1;
+    config.layout = layout_;
     ASSERT_NE(config.compiler, nullptr) << "WASMCTL must name the wasmctl program";
     wasmrt_error error{};
     ASSERT_EQ(wasmrt_image_prepare(&config, path.c_str(), &image_, &error), WASMRT_OK)
         << error.message;
-    ASSERT_EQ(wasmrt_module_load(engine_, image_, &module_, &error), WASMRT_OK) << error.message;
+    ASSERT_EQ(wasmrt_module_load(used_, image_, &module_, &error), WASMRT_OK) << error.message;
   }
 
   wasmrt_status make_command(wasmrt_command_config config = {}) {
@@ -168,6 +177,8 @@ class Run : public ::testing::Test {
 
   static std::string directory_;
   static wasmrt_engine* engine_;
+  wasmrt_engine* used_ = engine_;
+  wasmrt_layout layout_ = WASMRT_LAYOUT_RESERVED;
   wasmrt_image* image_ = nullptr;
   wasmrt_module* module_ = nullptr;
   wasmrt_command* command_ = nullptr;
@@ -240,6 +251,139 @@ TEST_F(Run, EndlessLoopTimesOut) {
   EXPECT_EQ(result.outcome, WASMRT_TIMED_OUT);
   EXPECT_STREQ(result.message, "time limit of 0.1 s reached");
   EXPECT_EQ(result.limits_reached, uint32_t{WASMRT_LIMIT_WALL});
+}
+
+// Each goes on for ever, or for longer than anyone waits. Plain loads stand where
+// a compiler might take one of them for another.
+constexpr const char* kEndless[] = {
+    R"((func (export "_start") (loop $again (br $again))))",
+    R"((func (export "_start") (loop $outer (loop $inner
+         (drop (i32.load (i32.const 64))) (br $inner)) (br $outer))))",
+    R"((func (export "_start")
+         (loop $first (br_if $first (i32.load (i32.const 64))))
+         (loop $second (br_if $second (i32.eqz (i32.load (i32.const 64)))))))",
+    R"((func (export "_start") (drop (i32.const 7)
+         (loop $again (param i32) (result i32) (br $again)))))",
+    R"((func (export "_start") (loop $again (br_table $again $again $again (i32.const 1)))))",
+    R"((func $twice (param i32) (if (local.get 0) (then
+         (call $twice (i32.sub (local.get 0) (i32.const 1)))
+         (call $twice (i32.sub (local.get 0) (i32.const 1))))))
+       (func (export "_start") (call $twice (i32.const 100))))",
+    R"((func $self (export "_start") (return_call $self)))",
+    R"((type $plain (func)) (table funcref (elem $self))
+       (func $self (export "_start") (return_call_indirect (type $plain) (i32.const 0))))",
+    R"((type $plain (func)) (elem declare func $self)
+       (func $self (export "_start") (return_call_ref $plain (ref.func $self))))",
+    R"((tag $tag) (func $throw (throw $tag))
+       (func (export "_start") (loop $again (try_table (catch $tag $again) (call $throw)))))",
+    R"((func $endless (loop $again (br $again))) (start $endless) (func (export "_start")))",
+};
+
+class EndlessCode : public Run, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(EndlessCode, TimesOut) {
+  wasmrt_limits limits{};
+  limits.wall_ms = 50;
+  EXPECT_EQ(run_once(GetParam(), limits).outcome, WASMRT_TIMED_OUT);
+}
+
+TEST_P(EndlessCode, TimesOutInTheCompactLayout) {
+  layout_ = WASMRT_LAYOUT_COMPACT;
+  wasmrt_engine_config config{};
+  config.size = sizeof config;
+  config.layout = layout_;
+  ASSERT_EQ(wasmrt_engine_create(&config, &used_, &error_), WASMRT_OK) << error_.message;
+  wasmrt_limits limits{};
+  limits.wall_ms = 50;
+  EXPECT_EQ(run_once(GetParam(), limits).outcome, WASMRT_TIMED_OUT);
+  wasmrt_engine_destroy(used_);
+}
+
+INSTANTIATE_TEST_SUITE_P(Run, EndlessCode, ::testing::ValuesIn(kEndless));
+
+// A calculation that would go wrong if being asked changed a register.
+TEST_F(Run, AskedGuestsGoOnAsTheyWere) {
+  constexpr const char* kText = R"(
+    (func (export "_start") (local $left i32) (local $l i64) (local $d f64) (local $v v128)
+      (local.set $left (i32.const 300000000))
+      (local.set $l (i64.const 1))
+      (local.set $v (v128.const i32x4 1 2 3 4))
+      (loop $again
+        (local.set $l (i64.add (i64.mul (local.get $l) (i64.const 6364136223846793005))
+                               (i64.const 1442695040888963407)))
+        (local.set $d (f64.add (local.get $d) (f64.const 0.5)))
+        (local.set $v (i32x4.add (local.get $v) (v128.const i32x4 1 3 5 7)))
+        (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+        (br_if $again (local.get $left)))
+      (i64.store (i32.const 64) (local.get $l))
+      (f64.store (i32.const 72) (local.get $d))
+      (v128.store (i32.const 80) (local.get $v))
+      (call $print (i32.const 64) (i32.const 32))))";
+  load(kText);
+  ASSERT_EQ(make_command(), WASMRT_OK) << error_.message;
+  EXPECT_EQ(run(streams_).outcome, WASMRT_EXITED);
+  EXPECT_GE(streams_.asked, 1) << "it ended too soon to be asked";
+
+  struct {
+    uint64_t l = 1;
+    double d = 0;
+    uint32_t v[4] = {1, 2, 3, 4};
+  } expected;
+  constexpr uint32_t kTurns = 300'000'000;
+  for (uint32_t i = 0; i < kTurns; ++i) {
+    expected.l = expected.l * 6364136223846793005U + 1442695040888963407U;
+  }
+  expected.d = 0.5 * kTurns;
+  for (uint32_t i = 0; i < 4; ++i) expected.v[i] += kTurns * (2 * i + 1);
+  ASSERT_EQ(streams_.output.size(), sizeof expected);
+  EXPECT_EQ(std::memcmp(streams_.output.data(), &expected, sizeof expected), 0);
+}
+
+// What a filter of the server may do when output is flushed, on the same thread.
+TEST_F(Run, AGuestMayRunWhileAnotherIsAsked) {
+  load(R"(
+    (func $endless (export "endless") (loop $again (br $again)))
+    (func (export "trap") unreachable)
+    (func (export "out_of_bounds") (drop (i32.load (i32.const -4))))
+    (func (export "_start") (local $turns i64)
+      (local.set $turns (i64.const 500000000))
+      (loop $again
+        (local.set $turns (i64.sub (local.get $turns) (i64.const 1)))
+        (br_if $again (i64.ne (local.get $turns) (i64.const 0))))
+      (call $print (i32.const 16) (i32.const 1))))");
+  std::vector<wasmrt_outcome> outcomes;
+  std::vector<wasmrt_command*> commands;
+  for (const char* entry_point : {"endless", "trap", "out_of_bounds"}) {
+    wasmrt_command_config config{};
+    config.size = sizeof config;
+    static const char* const kArguments[] = {"guest.wasm", nullptr};
+    config.arguments = kArguments;
+    config.entry_point = entry_point;
+    config.limits.wall_ms = 60;
+    commands.push_back(nullptr);
+    ASSERT_EQ(wasmrt_command_create(module_, &config, &commands.back(), &error_), WASMRT_OK)
+        << error_.message;
+  }
+  streams_.when_asked = [&] {
+    for (const wasmrt_command* command : commands) {
+      Streams streams;
+      const wasmrt_streams table = Streams::table();
+      wasmrt_result result{};
+      result.size = sizeof result;
+      wasmrt_run(command, nullptr, 0, &table, &streams, &result);
+      outcomes.push_back(result.outcome);
+    }
+  };
+  ASSERT_EQ(make_command(), WASMRT_OK) << error_.message;
+  EXPECT_EQ(run(streams_).outcome, WASMRT_EXITED);
+  EXPECT_EQ(streams_.output.size(), 1U);
+  ASSERT_GE(outcomes.size(), 3U) << "it ended too soon to be asked";
+  for (size_t i = 0; i + 2 < outcomes.size(); i += 3) {
+    EXPECT_EQ(outcomes[i], WASMRT_TIMED_OUT);
+    EXPECT_EQ(outcomes[i + 1], WASMRT_TRAPPED);
+    EXPECT_EQ(outcomes[i + 2], WASMRT_TRAPPED);
+  }
+  for (wasmrt_command* command : commands) wasmrt_command_release(command);
 }
 
 TEST_F(Run, ProcessorTimeIsLimitedApart) {

@@ -6,7 +6,6 @@ namespace wasmrt {
 ConfigHandle new_config(wasmrt_layout layout) {
   ConfigHandle config(wasm_config_new());
   wasm_config_t* c = config.get();
-  wasmtime_config_epoch_interruption_set(c, true);
   wasmtime_config_memory_init_cow_set(c, true);
   // Guests that another thread could change under a host call are not
   // supported, so shared memory stays off.
@@ -23,6 +22,17 @@ ConfigHandle new_config(wasmrt_layout layout) {
     wasmtime_config_memory_guard_size_set(c, 0);
     wasmtime_config_memory_reservation_for_growth_set(c, uint64_t{1} << 20);
     wasmtime_config_memory_may_move_set(c, true);
+  }
+  return config;
+}
+
+ConfigHandle new_interruptible_config(wasmrt_layout layout) {
+  ConfigHandle config = new_config(layout);
+  if constexpr (kHasChecks) {
+    // The checks are atomic loads.
+    wasmtime_config_wasm_threads_set(config.get(), true);
+  } else {
+    wasmtime_config_epoch_interruption_set(config.get(), true);
   }
   return config;
 }

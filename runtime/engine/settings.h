@@ -13,7 +13,7 @@ namespace wasmrt {
 
 /// Raised when the settings below change in a way that Wasmtime's own check of
 /// an image does not notice.
-inline constexpr int kSettingsVersion = 2;
+inline constexpr int kSettingsVersion = 3;
 
 inline constexpr uint64_t kDefaultStackBytes = uint64_t{1} << 20;
 
@@ -24,15 +24,33 @@ inline constexpr uint64_t kHostStackBytes = uint64_t{256} << 10;
 /// the rest is address space.
 inline constexpr uint32_t kTableElements = 100'000;
 inline constexpr uint32_t kTablesPerModule = 4;
-inline constexpr uint32_t kMemoriesPerModule = 1;
 
-/// What a module that can be rewound exports besides its own exports
-/// (rewindable.rs). Names of such a kind are refused in modules.
+/// What is compiled is not what came in (deps/wasmtime/src), but for a build that
+/// has no bridge to the Rust side: code is interrupted at checks of ours instead of at
+/// Wasmtime's, and exports what a run can leave behind.
+#if WASMRT_HAS_BRIDGE && defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))
+inline constexpr bool kHasChecks = true;
+#else
+inline constexpr bool kHasChecks = false;
+#endif
+
+/// Its own one, and the one of the checks.
+inline constexpr uint32_t kMemoriesPerModule = kHasChecks ? 2 : 1;
+
+/// Names of such a kind are refused in modules.
 inline constexpr std::string_view kReservedExports = "wasmrt:";
+/// What a module that can be rewound exports besides its own exports (rewindable.rs).
 inline constexpr std::string_view kMemoryExport = "wasmrt:memory";
 inline constexpr std::string_view kGlobalExport = "wasmrt:global:";
+/// What a module with checks exports: the memory that they read, and its start function
+/// (interruptible.rs).
+inline constexpr std::string_view kInterruptExport = "wasmrt:interrupt";
+inline constexpr std::string_view kStartExport = "wasmrt:start";
 
-/// The configuration that compiled code depends on.
+/// The configuration that says which modules are accepted.
 ConfigHandle new_config(wasmrt_layout layout);
+
+/// The same for what is compiled of them and run, which can be interrupted.
+ConfigHandle new_interruptible_config(wasmrt_layout layout);
 
 }  // namespace wasmrt

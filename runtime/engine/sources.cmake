@@ -5,6 +5,7 @@ target_sources(wasmrt_objects PRIVATE
   ${CMAKE_CURRENT_LIST_DIR}/engine.cpp
   ${CMAKE_CURRENT_LIST_DIR}/host_call.cpp
   ${CMAKE_CURRENT_LIST_DIR}/instance.cpp
+  ${CMAKE_CURRENT_LIST_DIR}/interrupts.cpp
   ${CMAKE_CURRENT_LIST_DIR}/module.cpp
   ${CMAKE_CURRENT_LIST_DIR}/pre_initialize.cpp
   ${CMAKE_CURRENT_LIST_DIR}/run.cpp

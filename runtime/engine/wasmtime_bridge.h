@@ -30,4 +30,8 @@ bool pool_knows_written();
 void module_with_state_exported(const uint8_t* wasm, size_t size,
                                 void (*done)(void* baton, const uint8_t* module, size_t size),
                                 void* baton);
+void module_with_checks(const uint8_t* wasm, size_t size,
+                        void (*done)(void* baton, const uint8_t* module, size_t size),
+                        void (*failed)(void* baton, const uint8_t* message, size_t length),
+                        void* baton);
 }

@@ -1,9 +1,10 @@
 //! Re-exports Wasmtime's C API, so that its symbols end up in this crate's
 //! static library, and adds what that API lacks: a C function for
-//! `wasmtime-wizer`, which turns an initialised instance into a module, another that
-//! exports what an instance keeps from run to run, and the setting of a pool that
-//! finds the pages a run has written.
+//! `wasmtime-wizer`, which turns an initialised instance into a module, others that make
+//! a module interruptible and export what an instance of it keeps from run to run, and the
+//! setting of a pool that finds the pages a run has written.
 
+mod interruptible;
 mod rewindable;
 
 pub use wasmtime_c_api::*;
@@ -15,7 +16,7 @@ use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use wasmparser::{ConstExpr, DataKind, Operator, Parser, Payload};
+use wasmparser::{ConstExpr, DataKind, ExternalKind, Operator, Parser, Payload};
 use wasmtime::{Enabled, PoolingAllocationConfig};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
@@ -252,5 +253,39 @@ pub unsafe extern "C" fn module_with_state_exported(
     let wasm = unsafe { std::slice::from_raw_parts(wasm, wasm_len) };
     if let Some(module) = rewindable::with_state_exported(wasm) {
         done(baton, module.as_ptr(), module.len());
+    }
+}
+
+/// Hands `done` a module whose code can be interrupted (interruptible.rs), or `failed` the
+/// reason why there is none: UTF-8.
+///
+/// # Safety
+///
+/// `wasm` points to `wasm_len` bytes, a valid module.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn module_with_checks(
+    wasm: *const u8,
+    wasm_len: usize,
+    done: extern "C" fn(*mut c_void, *const u8, usize),
+    failed: extern "C" fn(*mut c_void, *const u8, usize),
+    baton: *mut c_void,
+) {
+    let wasm = unsafe { std::slice::from_raw_parts(wasm, wasm_len) };
+    match interruptible::with_checks(wasm) {
+        Ok(module) => done(baton, module.as_ptr(), module.len()),
+        Err(error) => {
+            let text = error.to_string();
+            failed(baton, text.as_ptr(), text.len());
+        }
+    }
+}
+
+fn kind(kind: ExternalKind) -> wasm_encoder::ExportKind {
+    match kind {
+        ExternalKind::Func | ExternalKind::FuncExact => wasm_encoder::ExportKind::Func,
+        ExternalKind::Table => wasm_encoder::ExportKind::Table,
+        ExternalKind::Memory => wasm_encoder::ExportKind::Memory,
+        ExternalKind::Global => wasm_encoder::ExportKind::Global,
+        ExternalKind::Tag => wasm_encoder::ExportKind::Tag,
     }
 }

@@ -7,7 +7,7 @@
 //! change the others.
 
 use wasmparser::{
-    CompositeInnerType, Encoding, ExternalKind, Operator, Parser, Payload, TypeRef, ValType,
+    CompositeInnerType, Encoding, Operator, Parser, Payload, TypeRef, ValType,
 };
 
 /// What the memory is exported as; mutable globals are `GLOBAL` and a number, from 0 on.
@@ -96,7 +96,7 @@ pub fn with_state_exported(wasm: &[u8]) -> Option<Vec<u8>> {
                 let mut exports = wasm_encoder::ExportSection::new();
                 for export in section {
                     let export = export.ok()?;
-                    exports.export(export.name, kind(export.kind)?, export.index);
+                    exports.export(export.name, crate::kind(export.kind), export.index);
                 }
                 exports.export(MEMORY, wasm_encoder::ExportKind::Memory, 0);
                 for (number, index) in mutable.iter().enumerate() {
@@ -127,14 +127,4 @@ fn changes_more(operator: &Operator) -> bool {
             | Operator::ElemDrop { .. }
             | Operator::DataDrop { .. }
     )
-}
-
-fn kind(kind: ExternalKind) -> Option<wasm_encoder::ExportKind> {
-    match kind {
-        ExternalKind::Func | ExternalKind::FuncExact => Some(wasm_encoder::ExportKind::Func),
-        ExternalKind::Table => Some(wasm_encoder::ExportKind::Table),
-        ExternalKind::Memory => Some(wasm_encoder::ExportKind::Memory),
-        ExternalKind::Global => Some(wasm_encoder::ExportKind::Global),
-        ExternalKind::Tag => Some(wasm_encoder::ExportKind::Tag),
-    }
 }
