@@ -79,6 +79,7 @@ Status validate(std::span<const uint8_t> wasm, wasmrt_layout layout) {
   }
   ModuleInfo info;
   if (Status status = info.read(wasm); !status.is_ok()) return status;
+  if (info.memory_type(1)) return Status::invalid("it has more memories than one");
   for (const ModuleExport& item : info.exports()) {
     if (item.name.starts_with(kReservedExports)) {
       // Whoever loads the image would take it for ours.

@@ -20,11 +20,12 @@ constexpr uint32_t kMostRuns = 10'000;
 
 constexpr std::chrono::seconds kLongestIdle{10};
 
-constexpr uint64_t kNever = uint64_t{1} << 62;  // ticks
+[[maybe_unused]] constexpr uint64_t kNever = uint64_t{1} << 62;  // ticks
 
 /// Called by the guest's own code at each tick of the engine's clock, if it has no checks.
-wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data, uint64_t* ticks,
-                          wasmtime_update_deadline_kind_t* kind) noexcept {
+[[maybe_unused]] wasmtime_error_t* on_tick(wasmtime_context_t* /*context*/, void* data,
+                                           uint64_t* ticks,
+                                           wasmtime_update_deadline_kind_t* kind) noexcept {
   if (!static_cast<GuestState*>(data)->may_go_on()) return wasmtime_error_new("stop");
   *ticks = 1;
   *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;

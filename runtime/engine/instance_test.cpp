@@ -282,11 +282,14 @@ TEST(InterruptibleModule, RubbishIsRefusedOrPassedOn) {
 }
 
 TEST_F(Rewinding, WhatChecksNeedIsNotForGuests) {
-  const Result<Image> image = image_of(R"((memory (export "memory") 1) (func (export "_start")
-      (drop (i32.atomic.load (i32.const 0)))))");
-  ASSERT_FALSE(image.is_ok());
-  EXPECT_NE(image.status().message().find("threads"), std::string::npos)
-      << image.status().message();
+  const std::pair<const char*, const char*> refused[] = {
+      {R"((memory 1) (func (drop (i32.atomic.load (i32.const 0)))))", "threads"},
+      {"(memory 1) (memory 1)", "more memories than one"}};
+  for (const auto& [text, why] : refused) {
+    const Result<Image> image = image_of(text);
+    ASSERT_FALSE(image.is_ok()) << text;
+    EXPECT_NE(image.status().message().find(why), std::string::npos) << image.status().message();
+  }
 }
 
 TEST(WrittenPages, AreRestoredInAChildAsWell) {
