@@ -322,7 +322,9 @@ class HttpdTestEnv:
         if self._reports:
             for name in os.listdir(self._reports):
                 with open(os.path.join(self._reports, name), errors="replace") as file:
-                    assert False, f"a sanitizer found:\n{file.read()}"
+                    # Said at the first use of these (runtime/engine/interrupts.cpp).
+                    report = [line for line in file if "support makecontext/swapcontext" not in line]
+                assert not report, f"a sanitizer found:\n{''.join(report)}"
             # ThreadSanitizer takes most of the address space, at times more than it leaves
             # for the pool: guests then run with bounds checks.
             self.httpd_error_log.ignore_recent(["AH10915"])
