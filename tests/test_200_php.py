@@ -45,7 +45,8 @@ function state(): string {
     $database = new SQLite3(":memory:");
     $ini = ini_get_all(null, false); $cache = opcache_get_status();
     $variables = getenv();
-    ksort($ini); ksort($variables);
+    $paths = array_diff(array_keys(realpath_cache_get()), ["/", "/www", "/data"]);
+    ksort($ini); ksort($variables); sort($paths);
     foreach (["CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_COOKIE", "QUERY_STRING", "REMOTE_PORT", "REQUEST_METHOD",
               "REQUEST_URI", "UNIQUE_ID", "SCRIPT_FILENAME", "SCRIPT_NAME", "PATH_TRANSLATED"] as $own) {
         unset($variables[$own]);
@@ -70,7 +71,7 @@ function state(): string {
         "mask" => umask(), "resources" => array_map("get_resource_type", get_resources()), "object" => spl_object_id(new stdClass),
         "collector" => gc_status()["runs"], "database" => $database->querySingle("select count(*) from sqlite_master"),
         "included" => array_map("basename", array_slice(get_included_files(), 1)),
-        "cached paths" => array_diff(array_keys(realpath_cache_get()), ["/", "/www", "/data"]) !== [] ? "some" : "none",
+        "cached paths" => $paths,
         "files" => array_map(fn($f) => $f["error"], $_FILES), "request" => array_keys($_REQUEST),
         "compiled" => count($cache["scripts"]), "hits" => $cache["opcache_statistics"]["hits"],
         "connection" => connection_status(), "shutdown" => Kept::$shutdown,

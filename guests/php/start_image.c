@@ -10,8 +10,8 @@
 // Scripts are compiled, not run. opcache.preload of php.ini runs what it names.
 //
 // What a process of php-fpm keeps besides after its first requests is made as well: the
-// classes that OPcache has linked with their parents, and the regular expressions that
-// calls of preg_…() have as literals.
+// classes that OPcache has linked with their parents, the regular expressions that
+// calls of preg_…() have as literals, and the real paths of files.
 #include "start_image.h"
 
 #include <dirent.h>
@@ -101,7 +101,14 @@ static int visible(const struct dirent *entry) {
   return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-// `pattern` is NULL or what a script's path has to match. Links to directories are not
+// For realpath_cache_ttl seconds, or for ever if that is 0, PHP need not look at each
+// directory on the way to a file to know that none is a link.
+static void keep_real_path(const char *path) {
+  char real_path[MAXPATHLEN];
+  tsrm_realpath(path, real_path);
+}
+
+// `pattern` is NULL or what a file's path has to match. Links to directories are not
 // followed: they may lead in circles.
 static void walk(const warm_up_list *list, const char *directory, const char *pattern) {
   struct dirent **entries;
@@ -119,9 +126,10 @@ static void walk(const warm_up_list *list, const char *directory, const char *pa
         lstat(path, &status) == 0) {
       if (S_ISDIR(status.st_mode)) {
         walk(list, path, pattern);
-      } else if (is_script(path) && (!pattern || covers(pattern, path)) &&
-                 stat(path, &status) == 0 && S_ISREG(status.st_mode)) {
-        compile(path);
+      } else if ((!pattern || covers(pattern, path)) && stat(path, &status) == 0 &&
+                 S_ISREG(status.st_mode)) {
+        keep_real_path(path);
+        if (is_script(path)) compile(path);
       }
     }
     free(entries[i]);

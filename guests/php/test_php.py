@@ -199,6 +199,19 @@ def test_regular_expressions_are_in_the_image(site):
     assert site.get('a.php', query='time=n') == '0xxccc1,2/q/1'
 
 
+def test_real_paths_are_in_the_image(site):
+    site.write('www/data/a.json', '{}')
+    site.write('www/not/b.json', '{}')
+    (site.root / 'www/link').symlink_to('data')
+    site.write('www/a.php', '''<?php $known = realpath_cache_get();
+        foreach (["/www/a.php", "/www/data/a.json", "/www/data", "/www/not/b.json"] as $p) echo isset($known[$p]) ? "known " : "- ";
+        echo realpath("/www/link/a.json"), " ", var_export(realpath("/www/data/none"), true), " ", realpath("/www/not/b.json");''')
+    site.write('etc/php.ini', INI + 'realpath_cache_ttl = 0\n')
+    site.write('etc/warmup', '/www\n!/www/not\n')
+    assert site.make_image('PHP_WARMUP=/etc/php/warmup').returncode == 0
+    assert site.get('a.php') == 'known known known - /www/data/a.json false /www/not/b.json'
+
+
 BYTES = r'''<?php
 // Copies, comparisons and searches of all lengths around those of vectors (posix/strings.c).
 $bytes = '';
