@@ -130,7 +130,7 @@ Result<std::shared_ptr<Engine>> Engine::create(const wasmrt_engine_config& confi
   EngineHandle engine(wasm_engine_new_with_config(wasm_config.release()));
   LinkerHandle linker(wasmtime_linker_new(engine.get()));
   if (Status status = define_host_functions(linker.get()); !status.is_ok()) return status;
-  auto interrupts = std::make_unique<Interrupts>();
+  auto interrupts = kHasChecks ? std::make_unique<Interrupts>() : nullptr;
   Result<std::unique_ptr<Ticker>> ticker =
       Ticker::start([raw = engine.get(), all = interrupts.get()] {
         if constexpr (kHasChecks) {

@@ -26,7 +26,7 @@ struct Engine::Parts {
   // that it ticks goes away.
   EngineHandle engine;
   LinkerHandle linker;
-  /// Of instances whose code has checks.
+  /// Null if code has no checks.
   std::unique_ptr<Interrupts> interrupts;
   Places places;
   IdleInstances idle;

@@ -15,7 +15,8 @@ namespace wasmrt {
 
 class Interrupt;
 
-/// The interrupts of an engine's instances. Shared by all threads.
+/// The interrupts of an engine's instances. Shared by all threads. Made after the engine,
+/// whose signal handler must come behind this one's.
 class Interrupts {
  public:
   Interrupts();

@@ -29,10 +29,11 @@ inline constexpr uint32_t kTablesPerModule = 4;
 /// has no bridge to the Rust side: code is interrupted at checks of ours instead of at
 /// Wasmtime's, and exports what a run can leave behind.
 #if WASMRT_HAS_BRIDGE && defined(__GLIBC__) && (defined(__x86_64__) || defined(__aarch64__))
-inline constexpr bool kHasChecks = true;
+#define WASMRT_HAS_CHECKS 1
 #else
-inline constexpr bool kHasChecks = false;
+#define WASMRT_HAS_CHECKS 0
 #endif
+inline constexpr bool kHasChecks = WASMRT_HAS_CHECKS;
 
 /// Its own one, and the one of the checks.
 inline constexpr uint32_t kMemoriesPerModule = kHasChecks ? 2 : 1;
