@@ -45,7 +45,7 @@ function state(): string {
     $database = new SQLite3(":memory:");
     $ini = ini_get_all(null, false); $cache = opcache_get_status();
     $variables = getenv();
-    $paths = array_diff(array_keys(realpath_cache_get()), ["/", "/www", "/data"]);
+    $paths = array_diff(array_keys(realpath_cache_get()), ["/", "/www", "/data", "/tmp"]);
     ksort($ini); ksort($variables); sort($paths);
     foreach (["CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_COOKIE", "QUERY_STRING", "REMOTE_PORT", "REQUEST_METHOD",
               "REQUEST_URI", "UNIQUE_ID", "SCRIPT_FILENAME", "SCRIPT_NAME", "PATH_TRANSLATED"] as $own) {

@@ -382,8 +382,15 @@ Result<UniqueFd> make_memory_file(const char* name) {
 }
 
 Status seal_memory_file(int fd) {
-  if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0) {
-    return Status::io(errno_text("a file in memory cannot be sealed", errno));
+  // EBUSY is also said of a page that the kernel itself holds, to move it for example. It has
+  // waited for 0.15 s by then (memfd_wait_for_pins in mm/memfd.c).
+  constexpr int kTries = 20;
+  for (int tries = 1;
+       fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0;
+       ++tries) {
+    if (errno != EBUSY || tries == kTries) {
+      return Status::io(errno_text("a file in memory cannot be sealed", errno));
+    }
   }
   return Status::ok();
 }

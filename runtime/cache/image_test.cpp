@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -593,6 +594,19 @@ TEST_F(ImageTest, PathsAreEscapedInWhatIsSaid) {
   EXPECT_NE(log_.at(0).second.find("a\\x0ab.wasm"), std::string::npos);
   fs::remove(module_);
   EXPECT_NE(prepare().status().message().find("a\\x0ab.wasm"), std::string::npos);
+}
+
+TEST(MemoryFile, IsSealedUnlessSomeoneCanWriteToIt) {
+  Result<UniqueFd> file = make_memory_file("test");
+  ASSERT_TRUE(file.is_ok());
+  const int fd = file.value().get();
+  ASSERT_EQ(write(fd, "x", 1), 1);
+  void* writable = mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  ASSERT_NE(writable, MAP_FAILED);
+  EXPECT_NE(seal_memory_file(fd).message().find("cannot be sealed"), std::string::npos);
+  munmap(writable, 1);
+  EXPECT_TRUE(seal_memory_file(fd).is_ok());
+  EXPECT_EQ(write(fd, "x", 1), -1);
 }
 
 }  // namespace
