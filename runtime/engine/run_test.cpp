@@ -346,7 +346,7 @@ TEST_F(Run, AGuestMayRunWhileAnotherIsAsked) {
     (func (export "trap") unreachable)
     (func (export "out_of_bounds") (drop (i32.load (i32.const -4))))
     (func (export "_start") (local $turns i64)
-      (local.set $turns (i64.const 500000000))
+      (local.set $turns (i64.const 2000000000))
       (loop $again
         (local.set $turns (i64.sub (local.get $turns) (i64.const 1)))
         (br_if $again (i64.ne (local.get $turns) (i64.const 0))))
