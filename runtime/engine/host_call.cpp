@@ -78,7 +78,7 @@ wasm_trap_t* host_call(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t*
                        size_t /*value_count*/) noexcept {
   const auto* function = static_cast<const wasi::HostFunction*>(env);
   wasmtime_context_t* context = wasmtime_caller_context(caller);
-  const auto* guest = static_cast<GuestState*>(wasmtime_context_get_data(context));
+  auto* guest = static_cast<GuestState*>(wasmtime_context_get_data(context));
   auto* arguments = reinterpret_cast<wasi::RawValue*>(values);
   const wasi::GuestMemory memory = memory_of(caller, context, *guest);
   if (guest->traced == nullptr) [[likely]] {
@@ -89,8 +89,9 @@ wasm_trap_t* host_call(void* env, wasmtime_caller_t* caller, wasmtime_val_raw_t*
     if (function->has_result) text += " = " + std::to_string(arguments[0].i32);
     guest->traced->trace(guest->baton, text.c_str());
   }
-  if (guest->wasi->stop() == wasi::Stop::kNone) [[likely]]
-    return nullptr;
+  if (guest->wasi->stop() == wasi::Stop::kNone) [[likely]] {
+    if (!guest->has_ticked() || guest->may_go_on()) return nullptr;
+  }
   // Unwinds the guest. Nobody reads the text: run.cpp looks at stop() first.
   static constexpr std::string_view kStop = "stop";
   return wasmtime_trap_new(kStop.data(), kStop.size());

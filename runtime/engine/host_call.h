@@ -3,6 +3,9 @@
 // Private to engine/.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
+
 #include "engine/wasmtime_handles.h"
 #include "support/status.h"
 #include "wasi/context.h"
@@ -17,6 +20,8 @@ struct GuestState {
   bool has_memory = false;                 ///< false while the module is being instantiated
   const wasmrt_streams* traced = nullptr;  ///< not null if host calls are traced
   void* baton = nullptr;                   ///< of `traced`
+  const std::atomic<uint32_t>* ticks = nullptr;  ///< the clock's; null: nobody asks it
+  uint32_t last_tick = 0;                        ///< at which a host call asked it
 
   /// Asks whether the run may go on. @return false if it is to end at once.
   [[nodiscard]] bool may_go_on() const {
@@ -24,6 +29,15 @@ struct GuestState {
     if (stop == wasi::Stop::kNone) return true;
     wasi->stop_with(stop);
     return false;
+  }
+
+  /// Whether may_go_on() is to be asked at the end of a host call, which is once a tick: a guest
+  /// can make many calls, one behind the other, without being interrupted between them.
+  [[nodiscard]] bool has_ticked() {
+    if (ticks == nullptr) return false;
+    const uint32_t before = last_tick;
+    last_tick = ticks->load(std::memory_order_relaxed);
+    return last_tick != before;
   }
 };
 

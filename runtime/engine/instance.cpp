@@ -58,6 +58,8 @@ void Instance::begin(wasi::Context& context, const wasmrt_streams& streams, void
   guest_.wasi = &context;
   guest_.traced = streams.trace != nullptr ? &streams : nullptr;
   guest_.baton = baton;
+  guest_.ticks = &module_.parts().engine->parts().ticker->ticks();
+  guest_.last_tick = guest_.ticks->load(std::memory_order_relaxed);
   if constexpr (!kHasChecks) wasmtime_context_set_epoch_deadline(context_, 1);
 }
 

@@ -12,11 +12,15 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "engine/settings.h"
 #include "engine/wasmtime_handles.h"
 #include "wasm_runtime.h"
 
@@ -83,6 +87,7 @@ constexpr const char* kPrelude = R"(
   (import "wasi_snapshot_preview1" "args_get" (func $args_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "args_sizes_get"
     (func $args_sizes_get (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_unlink_file"
     (func $unlink (param i32 i32 i32) (result i32)))
   (memory (export "memory") 2)
@@ -300,6 +305,67 @@ TEST_P(EndlessCode, TimesOutInTheCompactLayout) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Run, EndlessCode, ::testing::ValuesIn(kEndless));
+
+std::string repeated(const std::string& text, int times) {
+  std::string result;
+  for (int i = 0; i < times; ++i) result += text;
+  return result;
+}
+
+// Each takes many seconds without a loop: by long operations, or by calls, one behind the other.
+const std::pair<const char*, std::string (*)()> kStraight[] = {
+    {"Leaves",
+     [] {
+       return "(func $leaf (param $a i64) (result i64)" +
+              repeated("(local.set $a (i64.div_u (i64.const -1) (i64.or (local.get $a) "
+                       "(i64.const 1))))",
+                       10'000) +
+              "(local.get $a)) (func (export \"_start\") (local $a i64)" +
+              repeated("(local.set $a (call $leaf (local.get $a)))", 50'000) + ")";
+     }},
+    {"Fill",
+     [] {
+       return "(func (export \"_start\") (drop (memory.grow (i32.const 2000)))" +
+              repeated("(memory.fill (i32.const 0) (i32.const 1) (i32.const 131000000))", 500) +
+              ")";
+     }},
+    {"Copy",
+     [] {
+       return "(func (export \"_start\") (drop (memory.grow (i32.const 2000)))" +
+              repeated("(memory.copy (i32.const 0) (i32.const 65000000) (i32.const 65000000))",
+                       500) +
+              ")";
+     }},
+    {"Arrays",
+     [] {
+       return "(type $bytes (array (mut i8))) (func $use (param (ref $bytes)))"
+              "(func (export \"_start\")" +
+              repeated("(call $use (array.new $bytes (i32.const 1) (i32.const 60000000)))", 500) +
+              ")";
+     }},
+    {"HostCalls",
+     [] {
+       return "(func (export \"_start\") (drop (memory.grow (i32.const 20)))" +
+              repeated("(drop (call $random (i32.const 0) (i32.const 1000000)))", 2'000) + ")";
+     }},
+};
+
+class StraightCode : public Run, public ::testing::WithParamInterface<size_t> {};
+
+TEST_P(StraightCode, TimesOut) {
+  const std::string_view name = kStraight[GetParam()].first;
+  if (!wasmrt::kHasChecks && name != "Leaves" && name != "HostCalls") {
+    GTEST_SKIP() << "Wasmtime's epochs count loops and functions only";
+  }
+  wasmrt_limits limits{};
+  limits.wall_ms = 100;
+  limits.memory_bytes = uint64_t{256} << 20;
+  const wasmrt_result result = run_once(kStraight[GetParam()].second(), limits);
+  EXPECT_EQ(result.outcome, WASMRT_TIMED_OUT) << result.message;
+}
+
+INSTANTIATE_TEST_SUITE_P(Run, StraightCode, ::testing::Range(size_t{0}, std::size(kStraight)),
+                         [](const auto& info) { return kStraight[info.param].first; });
 
 // A calculation that would go wrong if being asked changed a register.
 TEST_F(Run, AskedGuestsGoOnAsTheyWere) {

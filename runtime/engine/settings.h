@@ -13,7 +13,7 @@ namespace wasmrt {
 
 /// Raised when the settings below change in a way that Wasmtime's own check of
 /// an image does not notice.
-inline constexpr int kSettingsVersion = 3;
+inline constexpr int kSettingsVersion = 4;
 
 inline constexpr uint64_t kDefaultStackBytes = uint64_t{1} << 20;
 

@@ -50,6 +50,7 @@ void Ticker::loop() {
   while (!stop_) {
     changed_.wait_for(lock, kPeriod, [this] { return stop_; });
     if (stop_) return;
+    ticks_.fetch_add(1, std::memory_order_relaxed);
     tick_();
     idle = running_.load(std::memory_order_acquire) > 0 ? 0 : idle + 1;
     if (idle < kIdlePeriods) continue;

@@ -32,12 +32,16 @@ class Ticker {
   }
   void run_ends() { running_.fetch_sub(1, std::memory_order_release); }
 
+  /// How often it has ticked so far, from time to time from 0 again.
+  [[nodiscard]] const std::atomic<uint32_t>& ticks() const { return ticks_; }
+
  private:
   explicit Ticker(std::function<void()> tick) : tick_(std::move(tick)) {}
   void loop();
   void wake();
 
   std::function<void()> tick_;
+  std::atomic<uint32_t> ticks_{0};
   std::atomic<uint32_t> running_{0};
   std::atomic<bool> asleep_{false};
   std::mutex mutex_;

@@ -1,6 +1,6 @@
-//! Makes modules interruptible: at the head of each loop, and of each function that calls
-//! another, their code reads a byte of a memory of its own. Whoever wants to interrupt it takes
-//! the memory's page away, so that it faults there.
+//! Makes modules interruptible: wherever they may have gone on for a while, their code reads a byte
+//! of a memory of its own. Whoever wants to interrupt it takes the memory's page away, so
+//! that it faults there.
 //!
 //! Wasmtime's epochs do the same at a higher price: each function loads two pointers and
 //! the numbers behind them, compares at the head of each loop, and keeps two registers for that.
@@ -17,6 +17,10 @@ const PAGE: &str = "wasmrt:interrupt";
 /// What the start function is exported as, in place of being one: until an instance is made,
 /// nobody knows where its page is.
 const START: &str = "wasmrt:start";
+
+/// How many operators a function may have without a check at its head, if it calls no other. One
+/// as large as a function can be, with nothing but calls of such in it, takes seconds.
+const MOST_UNCHECKED: usize = 256;
 
 /// The module with checks; `wasm` must be valid.
 pub fn with_checks(wasm: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
@@ -135,7 +139,9 @@ fn body_with_checks(
     let start = operators.original_position();
     let mut places = Vec::new();
     let mut calls = false;
+    let mut count = 0;
     while !operators.eof() {
+        let here = operators.original_position();
         match operators.read()? {
             Operator::Loop { .. } => places.push(operators.original_position()),
             Operator::Call { .. }
@@ -144,11 +150,27 @@ fn body_with_checks(
             | Operator::ReturnCall { .. }
             | Operator::ReturnCallIndirect { .. }
             | Operator::ReturnCallRef { .. } => calls = true,
+            // As long as what they work on is large.
+            Operator::MemoryCopy { .. }
+            | Operator::MemoryFill { .. }
+            | Operator::MemoryInit { .. }
+            | Operator::TableCopy { .. }
+            | Operator::TableFill { .. }
+            | Operator::TableGrow { .. }
+            | Operator::TableInit { .. }
+            | Operator::ArrayCopy { .. }
+            | Operator::ArrayFill { .. }
+            | Operator::ArrayInitData { .. }
+            | Operator::ArrayInitElem { .. }
+            | Operator::ArrayNew { .. }
+            | Operator::ArrayNewData { .. }
+            | Operator::ArrayNewDefault { .. }
+            | Operator::ArrayNewElem { .. } => places.push(here),
             _ => {}
         }
+        count += 1;
     }
-    // One without loops that calls none soon ends.
-    if calls {
+    if calls || count > MOST_UNCHECKED {
         places.insert(0, start);
     }
     let mut changed = Vec::with_capacity(body.range().len() + places.len() * check.len());
