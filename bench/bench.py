@@ -219,11 +219,10 @@ class Bench:
         self.wordpress.check(self.pages.port)
         self.pages.stop()
         self.pages.start()
-        load.get(self.pages.port, WordPress.WASM)
-        idle = sum(load.smaps(pid)[0] for pid in self.pages.workers())
-        busy = load.largest_private(self.pages.workers(), lambda: load.wrk(self.pages.url(WordPress.WASM), 8, 8))
-        fpm = load.largest_private(children_of(self.fpm.process.pid),
-                                   lambda: load.wrk(self.pages.url(WordPress.FPM), 8, 8))
+        idle = load.written(self.pages.workers())
+        busy = load.most_written(self.pages.workers(), lambda: load.wrk(self.pages.url(WordPress.WASM), 8, 8))
+        fpm = load.most_written(children_of(self.fpm.process.pid),
+                                lambda: load.wrk(self.pages.url(WordPress.FPM), 8, 8))
         self.found["wordpress"] = {"idle": idle, "busy": busy, "fpm": fpm}
         for path in WORDPRESS:
             load.wrk(self.pages.url(path), 8, 2)

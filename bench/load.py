@@ -132,23 +132,34 @@ def get(port, path):
     return int(lines[0].split()[1]), headers, body
 
 
+def rollup(pid):
+    """Sums of a process's memory by kind, bytes (proc_pid_smaps_rollup(5))."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return {name: int(kb) * 1024 for name, kb in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
+
+
 def smaps(pid):
     """@return (private, shared) bytes of memory that a process has."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    size = {name: int(kb) * 1024 for name, kb in re.findall(r"^(\w+):\s+(\d+) kB", text, re.M)}
+    size = rollup(pid)
     return (size["Private_Clean"] + size["Private_Dirty"],
             size["Shared_Clean"] + size["Shared_Dirty"])
 
 
-def largest_private(pids, work):
-    """The largest sum of private memory that processes have while `work` goes on, bytes."""
+def written(pids):
+    """Bytes that processes have written to, each for itself. Pages of a file that only one of
+    them has looked at so far count as private as well, but are not among these."""
+    return sum(rollup(pid)["Private_Dirty"] for pid in pids)
+
+
+def most_written(pids, work):
+    """The largest value of written() while `work` goes on."""
     done = threading.Event()
     largest = 0
 
     def watch():
         nonlocal largest
         while not done.wait(0.1):
-            largest = max(largest, sum(smaps(pid)[0] for pid in pids))
+            largest = max(largest, written(pids))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
