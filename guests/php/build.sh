@@ -239,7 +239,7 @@ if [ ! -e Makefile ]; then
         CFLAGS="-O3 $common" LIBS="$posix_libraries" PHP_UNAME="WASI preview1 wasm32" PHP_BUILD_SYSTEM=mod_wasm \
         php_cv_cc_rpath=no php_cv_shm_mmap_anon=yes php_cv_have_write_stdout=yes php_cv_func_pread=yes \
         php_cv_func_pwrite=yes ac_cv_func_fnmatch_works=yes ac_cv_func_getpid=yes ac_cv_func_mmap=no ac_cv_func_fork=no ac_cv_func_setitimer=no ac_cv_func_sigaction=no \
-        ac_cv_func_kill=no ac_cv_func_socketpair=no ac_cv_func_chroot=no ac_cv_func_getloadavg=no \
+        ac_cv_func_kill=no ac_cv_func_mkfifo=no ac_cv_func_mknod=no ac_cv_func_socketpair=no ac_cv_func_chroot=no ac_cv_func_getloadavg=no \
         ac_cv_func_getaddrinfo=no ac_cv_func_sigsetjmp=yes ac_cv_func_mprotect=no php_cv_have_stack_limit=yes \
         "$work/php8.4/configure" $triplet --prefix=/usr --with-config-file-path=/etc/php \
         --disable-all --disable-cli --disable-phpdbg --enable-cgi --disable-rpath \

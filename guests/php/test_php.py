@@ -355,6 +355,35 @@ def test_permissions_are_those_on_the_disk(site):
     assert (site.root / 'etc/php.ini').stat().st_mode & 0o022 == 0
 
 
+def test_files_become_executable_where_the_configuration_says_so(site):
+    site.write('www/a.php', '''<?php ini_set("session.save_path", "0;0777;/bin"); umask(0); session_id("shared"); session_start();
+        session_write_close(); umask(022); touch("/bin/a"); $seen = [is_executable("/bin/a")];
+        foreach (["/bin/a", "/tmp/a"] as $file) { touch($file); $seen[] = chmod($file, 04755); clearstatcache();
+            $seen[] = decoct(fileperms($file)); $seen[] = is_executable($file); }
+        $seen[] = rename("/bin/a", "/tmp/b"); $seen[] = decoct(fileperms("/tmp/b")); echo json_encode($seen);''')
+    (site.root / 'bin').mkdir()
+    command = site.command('a.php')
+    at = command.index('--dir')
+    command[at:at] = ['--dir', f'{site.root}/bin::/bin:exec']
+    before = os.umask(0o022)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=LONG, check=False)
+    finally:
+        os.umask(before)
+    assert done.stdout.endswith(b'[false,true,"104755",true,true,"100644",false,true,"100644"]'), done
+    assert (site.root / 'bin/sess_shared').stat().st_mode & 0o7777 == 0o777
+    assert [name.name for name in (site.root / 'bin').iterdir()] == ['sess_shared']
+
+
+def test_too_much_memory_is_no_overflow(site):
+    for code in ('str_pad("x", PHP_INT_MAX)', 'ftruncate(fopen("php://memory", "w+"), PHP_INT_MAX)',
+                 'wordwrap(str_repeat("x", 65534), 1, str_repeat("x", 65535))'):
+        site.write('www/a.php', f'<?php ini_set("html_errors", 0); ini_set("memory_limit", "128M"); {code};')
+        assert 'Allowed memory size of 134217728 bytes exhausted (tried to allocate 429' in site.get('a.php'), code
+        site.write('www/a.php', f'<?php ini_set("html_errors", 0); ini_set("memory_limit", -1); {code};')
+        assert re.search('Allowed memory size|Out of memory', site.get('a.php')), code
+
+
 def test_umask(site):
     site.write('www/a.php', '''<?php umask(0); file_put_contents("/tmp/a", "1"); mkdir("/tmp/a.d"); file_put_contents("/tmp/there", "2");
         fclose(fopen("/tmp/x", "x")); symlink("led", "/tmp/link"); file_put_contents("/tmp/link", "3"); echo (int) @fopen("/tmp/a", "x"); umask(022);
@@ -536,9 +565,9 @@ def test_a_working_directory_that_is_removed(site):
 
 
 def test_system_log_is_the_error_log(site):
-    site.write('www/a.php', '<?php syslog(LOG_INFO, "one"); openlog("site", LOG_PID, LOG_USER); syslog(LOG_INFO, "two\nthree");')
+    site.write('www/a.php', '<?php syslog(LOG_INFO, "one"); openlog("site", LOG_PID, LOG_USER); syslog(LOG_ERR, "two\nthree");')
     done = subprocess.run(site.command('a.php'), capture_output=True, timeout=LONG, check=False)
-    assert done.stderr.splitlines() == [b'one', b'site: two', b'site: three'], done
+    assert done.stderr.splitlines() == [b'syslog info: one', b'syslog err: site: two', b'syslog err: site: three'], done
 
 
 def test_strptime(site):

@@ -24,8 +24,6 @@ int dup(int fd) {
 
 int dup2(int from, int to) { return from == to ? to : unsupported(); }
 int pipe(int *fds) { return unsupported(); }
-int mkfifo(const char *path, mode_t mode) { return unsupported(); }
-int mknod(const char *path, mode_t mode, dev_t device) { return unsupported(); }
 int chroot(const char *path) { return unsupported(); }
 int fchdir(int fd) { return unsupported(); }
 int getdtablesize(void) { return 1024; }
@@ -106,23 +104,25 @@ static int find_directory(const char *path, char buffer[PATH_MAX], char **relati
 static int host_umask(int mask) { return 0; }
 #endif
 
-enum { kPermissions = 0777 };
+enum { kPermissions = 0777, kModeBits = 07777, kExecute = 0111 };
 
-static mode_t mask = 022;  // the server's, most likely
-static mode_t asked;       // what umask() was called with
-static mode_t loosened;    // what the server's mask takes and `asked` does not
+static mode_t mask = 022;                // the server's, most likely
+static mode_t asked;                     // what umask() was called with
+static mode_t directories_loosened;      // what the server's mask takes and `asked` does not
+static mode_t files_loosened = kExecute; // the same, and what files are not made with
 
 mode_t umask(mode_t new_mask) {
   mode_t old = mask;
   mask = asked = new_mask & kPermissions;
-  loosened = 022 & ~asked;
+  directories_loosened = 022 & ~asked;
+  files_loosened = (022 | kExecute) & ~asked;
   host_umask(asked);
   return old;
 }
 
 int __real_open(const char *path, int flags, ...);
 
-// What the server's mask took can only be given once the file is there, and only to a new one.
+// What a file was not made with can only be given once it is there, and only to a new one.
 static int open_loosened(const char *path, int flags, mode_t mode) {
   int fd = __real_open(path, flags | O_EXCL, mode);
   if (fd >= 0) {
@@ -144,7 +144,7 @@ int __wrap_open(const char *path, int flags, ...) {
   mode_t mode = va_arg(arguments, mode_t);
   va_end(arguments);
   host_umask(asked | (~mode & kPermissions));
-  int fd = (mode & loosened) != 0 ? open_loosened(path, flags, mode) : __real_open(path, flags, mode);
+  int fd = (mode & files_loosened) != 0 ? open_loosened(path, flags, mode) : __real_open(path, flags, mode);
   host_umask(asked);
   return fd;
 }
@@ -154,7 +154,7 @@ int __wrap_mkdir(const char *path, mode_t mode) {
   host_umask(asked | (~mode & kPermissions));
   int result = __real_mkdir(path, mode);
   host_umask(asked);
-  if (result == 0 && (mode & loosened) != 0) chmod(path, mode & ~asked);
+  if (result == 0 && (mode & directories_loosened) != 0) chmod(path, mode & ~asked);
   return result;
 }
 
@@ -242,10 +242,10 @@ int __wrap___wasilibc_nocwd_faccessat(int fd, const char *path, int mode, int fl
 int __wrap_chmod(const char *path, mode_t mode) {
   char buffer[PATH_MAX], *relative;
   int fd = find_directory(path, buffer, &relative);
-  return fd < 0 ? -1 : from_host(host_path_chmod(fd, relative, strlen(relative), mode & kPermissions));
+  return fd < 0 ? -1 : from_host(host_path_chmod(fd, relative, strlen(relative), mode & kModeBits));
 }
 
-int __wrap_fchmod(int fd, mode_t mode) { return from_host(host_fd_chmod(fd, mode & kPermissions)); }
+int __wrap_fchmod(int fd, mode_t mode) { return from_host(host_fd_chmod(fd, mode & kModeBits)); }
 
 #else  // files that belong to user 1000, as they are made mostly, and whose mode nothing changes
 

@@ -23,8 +23,8 @@
 #include <unistd.h>
 
 // Files. dup() knows the standard streams only, and gives the same number.
-// Everything belongs to one user. Permissions are those of the host (see files.c), except that no
-// file becomes executable.
+// Everything belongs to one user. Permissions are those of the host (see files.c), except that
+// files become executable only where the host allows it.
 int dup(int fd);
 int dup2(int from, int to);
 int pipe(int *fds);
@@ -32,8 +32,6 @@ int chown(const char *path, uid_t user, gid_t group);
 int lchown(const char *path, uid_t user, gid_t group);
 int fchown(int fd, uid_t user, gid_t group);
 mode_t umask(mode_t mask);
-int mkfifo(const char *path, mode_t mode);
-int mknod(const char *path, mode_t mode, dev_t device);
 int mkstemp(char *name);
 char *mkdtemp(char *name);
 char *mktemp(char *name);

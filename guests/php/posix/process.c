@@ -90,7 +90,7 @@ int sigsuspend(const sigset_t *set) { return unsupported(); }
 // wasi-libc knows UTC only.
 void tzset(void) {}
 
-// The system's log is the server's error log.
+// The system's log is the server's error log, in which a line keeps its priority.
 static char log_name[32];
 
 void openlog(const char *name, int options, int facility) {
@@ -100,8 +100,10 @@ void openlog(const char *name, int options, int facility) {
 void closelog(void) { log_name[0] = 0; }
 
 void syslog(int priority, const char *format, ...) {
+  static const char *const kPriorities[] = {"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
   va_list arguments;
   va_start(arguments, format);
+  fprintf(stderr, "syslog %s: ", kPriorities[priority & LOG_DEBUG]);
   if (log_name[0] != 0) fprintf(stderr, "%s: ", log_name);
   vfprintf(stderr, format, arguments);
   va_end(arguments);

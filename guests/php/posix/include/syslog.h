@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// syslog() writes to standard error, which is httpd's error log.
+// syslog() writes to standard error, which is httpd's error log: "syslog PRIORITY: NAME: MESSAGE".
 #pragma once
 
 #include <stdarg.h>
