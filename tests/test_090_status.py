@@ -24,7 +24,9 @@ def configure():
     def add(conf, paths):
         conf.add(f'LoadModule status_module "{conf.env.libexec_dir}/mod_status.so"')
         conf.add_wasm("/env", f"{paths.test_guests}/env.wasm", "WasmEnv SECRET hidden",
-                      "WasmMemoryLimit 64M", "WasmHeaderLimit 300", "WasmMaxDescriptors 33")
+                      "WasmMemoryLimit 64M", "WasmHeaderLimit 300", "WasmMaxDescriptors 33",
+                      f'WasmMapDir /a "{paths.guests}"', f'WasmMapDir /b "{paths.guests}" ro',
+                      f'WasmMapDir /c "{paths.guests}" exec')
         conf.add_wasm("/fault", f"{paths.test_guests}/fault.wasm")
         conf.add_wasm("/traced", f"{paths.test_guests}/env.wasm", "LogLevel wasm:trace4")
         for name in ("wasm-status", "wasm-info", "server-status"):
@@ -160,13 +162,16 @@ class TestStatus:
         with open(env.httpd_error_log.path) as log:
             assert re.search(r"\[wasm:trace4\].*fd_write\(1, \d+, \d+, \d+\) = 0", log.read())
 
-    def test_090_08_dump(self, env):
+    def test_090_08_dump(self, env, paths):
         dump = subprocess.run([env.httpd, "-f", os.path.join(env.server_dir, "conf/httpd.conf"), "-t",
                                "-D", "DUMP_WASM"], capture_output=True, text=True, check=True).stdout
         assert re.search(r"module +/.*/env\.wasm\n", dump)
         assert re.search(r"memory +67108864 bytes\n", dump)
         assert "header lines   300 bytes\n" in dump and "descriptors    33 at once\n" in dump
         assert "variable       SECRET\n" in dump and "hidden" not in dump
+        directories = re.findall(r"directory +(/[abc]) is (.*)\n", dump)
+        assert [(guest, host.replace(paths.guests, "HOST")) for guest, host in directories] == [
+            ("/a", "HOST"), ("/b", "HOST, read-only"), ("/c", "HOST, files can be made executable")]
         assert re.search(r"^  cached +/.*/env\.wasm$", dump, re.MULTILINE)
 
 

@@ -189,6 +189,7 @@ SCRIPTS = {
         $seen["script"] = [@chmod("/www/page.php", 0666), error_get_last()["message"], @chmod("/data/none", 0600), @chown("/www/page.php", 1000)];
         umask(0); file_put_contents("/data/open", "1"); mkdir("/data/open.d", 0777); umask(027); touch("/data/closed");
         $seen["space"] = disk_free_space("/data") <= disk_total_space("/data") && disk_free_space("/data") > 0;
+        $seen["exec"] = [touch("/bin/program"), chmod("/bin/program", 04711), mode("/bin/program"), is_executable("/bin/program")];
         $seen["old"] = [touch("/data/closed", -86400), filemtime("/data/closed")];
         echo json_encode($seen);""",
     "environment.php": '<?php echo json_encode(getenv());',
@@ -200,11 +201,12 @@ class App:
 
     def __init__(self, root):
         self.root = root
-        for name in ("www", "edited", "etc", "data", "tmp"):
+        for name in ("www", "edited", "etc", "data", "tmp", "bin"):
             os.makedirs(os.path.join(root, name))
         if os.geteuid() == 0:
             shutil.chown(self.path("data"), SERVER_USER)
             shutil.chown(self.path("tmp"), SERVER_USER)
+            shutil.chown(self.path("bin"), SERVER_USER)
         self.write("etc/php.ini", INI)
         self.write("etc/warmup", "/www\n")
         for name, text in SCRIPTS.items():
@@ -280,6 +282,7 @@ def env(make_env, mpm, app, images, paths, secret):
                   f'    WasmModule "{paths.guests}/php.wasm"', "    WasmEnableCGI On", "    WasmMapCGIFileNames On",
                   f'    WasmMapDir /www "{app.path(folder)}" ro', f'    WasmMapDir /data "{app.path("data")}"',
                   f'    WasmMapDir /tmp "{app.path("tmp")}"', f'    WasmMapDir /etc/php "{app.path("etc")}" ro',
+                  f'    WasmMapDir /bin "{app.path("bin")}" exec',
                   "    WasmEnv PHP_WARMUP /etc/php/warmup", f"    WasmEnv GIVEN {GIVEN}",
                   "    WasmSnapshot On", "    WasmMemoryLimit 96M", "</Directory>"])
 
@@ -552,8 +555,10 @@ class TestPHP:
         assert seen == {
             "session": "100600", "changed": [True, "100644", True, "100600"], "read-only": [True, "100444", False, False],
             "unreadable": [True, False, False], "folder": [True, "40711", True],
-            "script": [False, "chmod(): Operation not permitted", False, False], "space": True, "old": [True, -86400]}
+            "script": [False, "chmod(): Operation not permitted", False, False], "space": True,
+            "exec": [True, True, "104711", True], "old": [True, -86400]}
         assert mode("www/page.php") == script
         assert {name: mode(f"data/{name}") for name in ("sess_private", "program", "folder", "open", "open.d", "closed")} == {
             "sess_private": 0o600, "program": 0o640, "folder": 0o711, "open": 0o666, "open.d": 0o777, "closed": 0o640}
         assert os.stat(app.data("closed")).st_mtime == -86400
+        assert mode("bin/program") == 0o4711

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 namespace wasmctl {
 
@@ -84,11 +85,14 @@ std::string base_name(std::string_view path) {
 }
 
 Directory parse_directory(std::string_view text) {
-  static constexpr std::string_view kReadOnly = ":ro";
+  static constexpr std::pair<std::string_view, wasmrt_access> kSuffixes[] = {
+      {":ro", WASMRT_ACCESS_READ}, {":exec", WASMRT_ACCESS_EXEC}};
   Directory directory{};
-  if (text.ends_with(kReadOnly)) {
-    directory.read_only = true;
-    text.remove_suffix(kReadOnly.size());
+  for (const auto& [suffix, access] : kSuffixes) {
+    if (!text.ends_with(suffix)) continue;
+    directory.access = access;
+    text.remove_suffix(suffix.size());
+    break;
   }
   const size_t separator = text.find("::");
   const std::string_view host = text.substr(0, separator);

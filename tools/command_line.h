@@ -61,11 +61,11 @@ std::optional<uint32_t> parse_seconds(std::string_view text);
 /// "reserved" or "compact".
 std::optional<wasmrt_layout> parse_layout(std::string_view text);
 
-/// What "HOST[::GUEST][:ro]" names.
+/// What "HOST[::GUEST][:ro|:exec]" names.
 struct Directory {
   std::string host;  ///< absolute
   std::string guest;
-  bool read_only;
+  wasmrt_access access;
 };
 Directory parse_directory(std::string_view text);
 /// Why it cannot be given to a guest; empty if it can.

@@ -20,8 +20,10 @@ constexpr const char* kUsage =
     "itself for routes with 'WasmSnapshot On'.\n"
     "\n"
     "  --init NAME               the init function (default: wizer-initialize)\n"
-    "  --dir HOST[::GUEST][:ro]  the directory HOST under the name GUEST (default:\n"
-    "                            the same name); ':ro' forbids changes below it\n"
+    "  --dir HOST[::GUEST][:ro|:exec]\n"
+    "                            the directory HOST under the name GUEST (default:\n"
+    "                            the same name); ':ro' forbids changes below it,\n"
+    "                            ':exec' lets it make files executable there\n"
     "  --env NAME=VALUE          an environment variable of the init function\n"
     "  --env-prefix PREFIX       all variables of this process that start with\n"
     "                            PREFIX, without it\n"
@@ -99,8 +101,7 @@ wasmrt_status pre_initialize(const Settings& settings, const std::vector<const c
   }
   std::vector<wasmrt_directory> directories;
   for (const Directory& directory : settings.directories) {
-    directories.push_back(
-        {directory.guest.c_str(), directory.host.c_str(), directory.read_only ? 1 : 0});
+    directories.push_back({directory.guest.c_str(), directory.host.c_str(), directory.access});
   }
   wasmrt_command_config config{};
   config.size = sizeof config;

@@ -26,8 +26,10 @@ constexpr const char* kUsage =
     "The guest has this program's standard streams and nothing else of the machine,\n"
     "but for what these give it:\n"
     "\n"
-    "  --dir HOST[::GUEST][:ro]  the directory HOST under the name GUEST (default:\n"
-    "                            the same name); ':ro' forbids changes below it\n"
+    "  --dir HOST[::GUEST][:ro|:exec]\n"
+    "                            the directory HOST under the name GUEST (default:\n"
+    "                            the same name); ':ro' forbids changes below it,\n"
+    "                            ':exec' lets it make files executable there\n"
     "  --env NAME=VALUE          an environment variable\n"
     "  --env NAME                the same with the value it has here, if it has one\n"
     "\n"
@@ -254,8 +256,7 @@ wasmrt_status bind(const Settings& settings, std::vector<const char*> arguments,
   }
   std::vector<wasmrt_directory> directories;
   for (const Directory& directory : settings.directories) {
-    directories.push_back(
-        {directory.guest.c_str(), directory.host.c_str(), directory.read_only ? 1 : 0});
+    directories.push_back({directory.guest.c_str(), directory.host.c_str(), directory.access});
   }
   arguments.push_back(nullptr);
   wasmrt_command_config config{};

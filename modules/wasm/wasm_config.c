@@ -516,7 +516,7 @@ static const char *add_variable(cmd_parms *cmd, void *confv, const char *name,
 
 static const char *add_mapping(cmd_parms *cmd, wasm_dir_conf *conf,
                                const char *guest_path, const char *host_path,
-                               int read_only)
+                               wasmrt_access access)
 {
     const char *path = absolute_path(cmd, host_path);
     apr_size_t length = strlen(guest_path);
@@ -546,7 +546,7 @@ static const char *add_mapping(cmd_parms *cmd, wasm_dir_conf *conf,
     }
     directory.guest_path = apr_pstrmemdup(cmd->pool, guest_path, length);
     directory.host_path = path;
-    directory.read_only = read_only;
+    directory.access = access;
     if (!conf->directories) {
         conf->directories = apr_array_make(cmd->pool, 4,
                                            sizeof(wasmrt_directory));
@@ -562,18 +562,27 @@ static const char *add_dir(cmd_parms *cmd, void *confv, const char *arg)
     if (!path) {
         return complain(cmd, arg, "is not a valid path");
     }
-    return add_mapping(cmd, section_conf(cmd, confv), path, path, 0);
+    return add_mapping(cmd, section_conf(cmd, confv), path, path,
+                       WASMRT_ACCESS_WRITE);
 }
 
 static const char *add_map_dir(cmd_parms *cmd, void *confv, const char *guest,
                                const char *host, const char *mode)
 {
-    if (mode && ap_cstr_casecmp(mode, "ro")) {
-        return complain(cmd, mode, "the third word can only be \"ro\", which "
-                        "makes the directory read-only");
+    wasmrt_access access = WASMRT_ACCESS_WRITE;
+
+    if (mode && !ap_cstr_casecmp(mode, "ro")) {
+        access = WASMRT_ACCESS_READ;
     }
-    return add_mapping(cmd, section_conf(cmd, confv), guest, host,
-                       mode != NULL);
+    else if (mode && !ap_cstr_casecmp(mode, "exec")) {
+        access = WASMRT_ACCESS_EXEC;
+    }
+    else if (mode) {
+        return complain(cmd, mode, "the third word can only be \"ro\", which "
+                        "makes the directory read-only, or \"exec\", which "
+                        "lets guests make files in it executable");
+    }
+    return add_mapping(cmd, section_conf(cmd, confv), guest, host, access);
 }
 
 static const char *set_entry_point(cmd_parms *cmd, void *confv, const char *arg)
@@ -797,7 +806,7 @@ const command_rec wasm_directives[] = {
                   "a directory the guest may use, under its own path"),
     AP_INIT_TAKE23("WasmMapDir", add_map_dir, NULL, RSRC_CONF | ACCESS_CONF,
                    "a path in the guest, the directory it stands for, and "
-                   "optionally 'ro'"),
+                   "optionally 'ro' or 'exec'"),
     AP_INIT_FLAG("WasmEnableCGI", set_enable_cgi, NULL, RSRC_CONF | ACCESS_CONF,
                  "On: the guest is a CGI program; Off: its output is the "
                  "response body"),

@@ -323,6 +323,18 @@ static void dump_place(apr_pool_t *p, const wasm_section *section,
                     server_name(p, section->server));
 }
 
+static const char *access_word(wasmrt_access access)
+{
+    switch (access) {
+    case WASMRT_ACCESS_READ:
+        return ", read-only";
+    case WASMRT_ACCESS_EXEC:
+        return ", files can be made executable";
+    default:
+        return "";
+    }
+}
+
 static void dump_lists(const wasm_dir_conf *conf, apr_file_t *out)
 {
     int i;
@@ -342,7 +354,7 @@ static void dump_lists(const wasm_dir_conf *conf, apr_file_t *out)
                                                       wasmrt_directory);
 
         apr_file_printf(out, "  directory      %s is %s%s\n", each->guest_path,
-                        each->host_path, each->read_only ? ", read-only" : "");
+                        each->host_path, access_word(each->access));
     }
 }
 

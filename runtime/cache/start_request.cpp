@@ -16,6 +16,18 @@ namespace {
 /// Keeps the guest's variables apart from those of the process around it.
 constexpr const char* kVariablePrefix = "WASM_ENV_";
 
+/// Of a directory for --dir.
+const char* suffix_of(wasmrt_access access) {
+  switch (access) {
+    case WASMRT_ACCESS_READ:
+      return ":ro";
+    case WASMRT_ACCESS_EXEC:
+      return ":exec";
+    default:
+      return "";
+  }
+}
+
 struct Footer {
   std::array<char, 16> magic;
   int64_t made;
@@ -50,7 +62,7 @@ std::vector<std::string> StartRequest::options() const {
     const wasmrt_directory& directory = command_.directories[i];
     list.insert(list.end(),
                 {"--dir", std::string(directory.host_path) + "::" + directory.guest_path +
-                              (directory.read_only != 0 ? ":ro" : "")});
+                              suffix_of(directory.access)});
   }
   list.insert(list.end(), {"--env-prefix", kVariablePrefix});
   list.insert(list.end(), {"--argv0", command_.arguments[0]});

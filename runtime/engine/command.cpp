@@ -44,7 +44,10 @@ Result<CommandData> CommandData::from(const wasmrt_command_config& config) {
       return Status::invalid("the host directory \"" + printable(directory.host_path) +
                              "\" has an empty name in the guest");
     }
-    data.preopens.push_back({directory.guest_path, directory.host_path, directory.read_only != 0});
+    data.preopens.push_back({.guest_path = directory.guest_path,
+                             .host_path = directory.host_path,
+                             .read_only = directory.access == WASMRT_ACCESS_READ,
+                             .exec = directory.access == WASMRT_ACCESS_EXEC});
   }
 
   wasmrt_limits& limits = data.limits;

@@ -745,7 +745,8 @@ TEST_F(Run, BadConfigurationIsRefused) {
     config.environment_count = 1;
     EXPECT_EQ(make_command(config), WASMRT_INVALID);
   }
-  const wasmrt_directory bad_directories[] = {{"/", "relative", 0}, {"", "/tmp", 0}};
+  const wasmrt_directory bad_directories[] = {{"/", "relative", WASMRT_ACCESS_WRITE},
+                                              {"", "/tmp", WASMRT_ACCESS_WRITE}};
   for (const wasmrt_directory& bad : bad_directories) {
     wasmrt_command_config config{};
     config.directories = &bad;

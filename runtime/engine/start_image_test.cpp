@@ -91,7 +91,7 @@ class StartImage : public ::testing::Test {
   }
 
   wasmrt_command_config command(const char* init) {
-    directories_[0] = {"/data", data_path_.assign(directory_ + "/data").c_str(), 1};
+    directories_[0] = {"/data", data_path_.assign(directory_ + "/data").c_str(), WASMRT_ACCESS_READ};
     wasmrt_command_config config{};
     config.size = sizeof config;
     config.arguments = kArguments;

@@ -325,12 +325,20 @@ WASMRT_API void wasmrt_module_release(wasmrt_module *module);
 /* ------------------------------------------------------------------------ */
 /* Commands                                                                 */
 
+/** What a guest may do beneath a directory. */
+typedef enum wasmrt_access {
+    WASMRT_ACCESS_WRITE = 0, /**< read and write; no file becomes executable */
+    WASMRT_ACCESS_READ = 1,  /**< nothing can be changed */
+    WASMRT_ACCESS_EXEC = 2   /**< as write, and all bits of a file's mode can
+                                  be seen and set, as by any other program */
+} wasmrt_access;
+
 /** A directory the guest may use. */
 typedef struct wasmrt_directory {
     const char *guest_path;   /**< name under which the guest sees it */
     const char *host_path;    /**< absolute path on the host; opened anew by
                                    each run that uses it */
-    int read_only;            /**< 1: nothing below it can be changed */
+    wasmrt_access access;
 } wasmrt_directory;
 
 /** An environment variable. Bytes pass as they are. A name holds no '=' and is

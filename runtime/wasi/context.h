@@ -21,6 +21,7 @@ struct Preopen {
   std::string guest_path;
   std::string host_path;  ///< absolute; opened by the first host call that uses it
   bool read_only = false;
+  bool exec = false;  ///< beneath it a file may have and get any mode
 };
 
 /// Strings as the guest gets them: each followed by a NUL byte, one behind

@@ -299,18 +299,18 @@ Errno fd_stat(Context& context, GuestMemory memory, uint32_t fd, GuestPtr status
   const Errno result = stat_descriptor(context, fd, descriptor, native);
   if (result != Errno::kSuccess) return result;
   if (descriptor->is_stream()) native.st_mode |= S_IRUSR | S_IWUSR;
-  return memory.store(status, status_of(native)) ? Errno::kSuccess : Errno::kFault;
+  return memory.store(status, status_of(native, descriptor->exec)) ? Errno::kSuccess : Errno::kFault;
 }
 
 Errno fd_chmod(Context& context, GuestMemory /*memory*/, uint32_t fd, uint32_t mode) noexcept {
-  if (mode > kPermissions) return Errno::kInval;
+  if (mode > kModeBits) return Errno::kInval;
   Descriptor* descriptor;
   struct stat status;
   const Errno result = stat_descriptor(context, fd, descriptor, status);
   if (result != Errno::kSuccess) return result;
   if (descriptor->is_stream()) return Errno::kBadf;
   if (descriptor->read_only) return Errno::kPerm;
-  return change_permissions(descriptor->fd.get(), status, mode);
+  return change_mode(descriptor->fd.get(), status, mode, descriptor->exec);
 }
 
 Errno fd_prestat_get(Context& context, GuestMemory memory, uint32_t fd, GuestPtr prestat) noexcept {

@@ -296,7 +296,9 @@ TEST_F(FdTest, Chmod) {
   EXPECT_EQ(mode_of("sub"), 02711u);
   EXPECT_EQ(guest_.call_own("fd_chmod", {kRoot, 0711}), Errno::kSuccess);
   EXPECT_EQ(mode_of(""), 0711u);
-  EXPECT_EQ(guest_.call_own("fd_chmod", {file, 01644}), Errno::kInval);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {file, 07777}), Errno::kSuccess);
+  EXPECT_EQ(mode_of("file"), 0666u);
+  EXPECT_EQ(guest_.call_own("fd_chmod", {file, 010644}), Errno::kInval);
   EXPECT_EQ(guest_.call_own("fd_chmod", {file, 0xFFFFFFFF}), Errno::kInval);
   EXPECT_EQ(guest_.call_own("fd_chmod", {1, 0644}), Errno::kBadf);
   EXPECT_EQ(guest_.call_own("fd_chmod", {99, 0644}), Errno::kBadf);

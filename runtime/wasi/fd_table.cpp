@@ -30,6 +30,7 @@ FdTable::FdTable(std::span<const Preopen> preopens, uint32_t limit)
     descriptor.kind = Descriptor::Kind::kDirectory;
     descriptor.type = FileType::kDirectory;
     descriptor.read_only = preopen.read_only;
+    descriptor.exec = preopen.exec;
     descriptor.preopen = &preopen;
     if (insert(std::move(descriptor), number) != Errno::kSuccess) return;
   }

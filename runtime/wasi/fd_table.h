@@ -22,6 +22,7 @@ struct Descriptor {
   FileType type = FileType::kUnknown;  ///< of files
   uint8_t stream = 0;                  ///< of streams: 0, 1 or 2
   bool read_only = false;              ///< beneath a read-only preopen
+  bool exec = false;                   ///< beneath one where files have any mode
   bool readable = false;               ///< of files
   bool writable = false;               ///< of files
   uint16_t flags = 0;                  ///< fdflags of files: append, nonblock

@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr mode_t kExecute = S_IXUSR | S_IXGRP | S_IXOTH;
-constexpr mode_t kSpecial = S_ISUID | S_ISGID | S_ISVTX;
+constexpr mode_t kSpecial = kModeBits & ~kPermissions;
 
 uint64_t nanoseconds(const timespec& time) {
   if (time.tv_sec < 0) return 0;
@@ -82,7 +82,7 @@ Filestat filestat_of(const struct stat& status) {
           .ctim = nanoseconds(status.st_ctim)};
 }
 
-Status status_of(const struct stat& status) {
+Status status_of(const struct stat& status, bool exec) {
   return {.dev = status.st_dev,
           .ino = status.st_ino,
           .nlink = status.st_nlink,
@@ -91,16 +91,18 @@ Status status_of(const struct stat& status) {
           .atim = time_of(status.st_atim),
           .mtim = time_of(status.st_mtim),
           .ctim = time_of(status.st_ctim),
-          .mode = status.st_mode & (S_IFMT | kPermissions)};
+          .mode = status.st_mode & (S_IFMT | (exec ? kModeBits : kPermissions))};
 }
 
-Errno change_permissions(int fd, const struct stat& status, mode_t permissions) {
+Errno change_mode(int fd, const struct stat& status, mode_t mode, bool exec) {
   if (S_ISLNK(status.st_mode)) return Errno::kNotsup;
-  mode_t mode = permissions & kPermissions;
-  if (S_ISDIR(status.st_mode)) {
-    mode |= status.st_mode & kSpecial;
-  } else {
-    mode &= ~kExecute | status.st_mode;
+  if (!exec) {
+    mode &= kPermissions;
+    if (S_ISDIR(status.st_mode)) {
+      mode |= status.st_mode & kSpecial;
+    } else {
+      mode &= ~kExecute | status.st_mode;
+    }
   }
   constexpr long kFchmodat2 = 452;  // Linux 6.6, on every architecture
   if (syscall(kFchmodat2, fd, "", mode, AT_EMPTY_PATH) == 0) return Errno::kSuccess;

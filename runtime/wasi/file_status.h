@@ -7,8 +7,9 @@
 
 namespace wasmrt::wasi {
 
-/// All that a guest may see and change of a file's mode.
+/// All that a guest may see and change of a file's mode, but for directories with `exec`.
 inline constexpr mode_t kPermissions = S_IRWXU | S_IRWXG | S_IRWXO;
+inline constexpr mode_t kModeBits = kPermissions | S_ISUID | S_ISGID | S_ISVTX;
 
 FileType file_type(mode_t mode);
 
@@ -19,12 +20,15 @@ Filestat filestat_of(const struct stat& status);
 UnstableFilestat to_unstable(const Filestat& filestat);
 
 /// The same with what preview 1 leaves out.
-Status status_of(const struct stat& status);
+/// @param exec  with set-user-ID, set-group-ID and sticky bits
+Status status_of(const struct stat& status, bool exec);
 
-/// chmod of what `status` tells of. It only gives and takes the permissions 0777. A file never
-/// becomes executable, but may stay so; the other bits of a directory stay as they are.
-/// @param fd  may be only a place (O_PATH)
-Errno change_permissions(int fd, const struct stat& status, mode_t permissions);
+/// chmod of what `status` tells of. Without `exec` it only gives and takes the permissions 0777,
+/// and leaves out the rest: a file never becomes executable, but may stay so; the other
+/// bits of a directory stay as they are.
+/// @param fd    may be only a place (O_PATH)
+/// @param mode  up to kModeBits
+Errno change_mode(int fd, const struct stat& status, mode_t mode, bool exec);
 
 /// Whether the process may do with a file what `mode` says, as access(2) with its effective user.
 /// @param fd  may be only a place (O_PATH)

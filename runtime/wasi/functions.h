@@ -129,8 +129,8 @@ Errno fd_lock(Context& context, GuestMemory memory, uint32_t fd, uint32_t kind, 
 Errno file_umask(Context& context, GuestMemory memory, uint32_t mask) noexcept;
 
 /// Of module "mod_wasm": the file status with what preview 1 has no place for, in particular the
-/// permissions (struct Status). Sticky, set-user-ID and set-group-ID bits are never shown. A
-/// standard stream seems to be readable and writable.
+/// permissions (struct Status). Sticky, set-user-ID and set-group-ID bits are shown only beneath
+/// directories with `exec`. A standard stream seems to be readable and writable.
 Errno fd_stat(Context& context, GuestMemory memory, uint32_t fd, GuestPtr status) noexcept;
 /// @param flags  lookupflags of preview 1: whether a link at the end is followed
 Errno path_stat(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags, GuestPtr path,
@@ -145,15 +145,16 @@ Errno path_set_times(Context& context, GuestMemory memory, uint32_t fd, uint32_t
 
 /// Of module "mod_wasm": what the run may do with what a path leads to, as access(2): both the
 /// directory's being read-only and the file's permissions count.
-/// @param mode  0 exists, or of 4 read, 2 write, 1 search; a file can never be executed
+/// @param mode  0 exists, or of 4 read, 2 write, 1 search; a file can be executed only beneath a
+///              directory with `exec`
 /// @return kPerm, kAcces or kRofs if not, kInval for other bits
 Errno path_access(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
                   GuestSize path_len, uint32_t mode) noexcept;
 
-/// Of module "mod_wasm": chmod(2) for what belongs to the server's user. A file never becomes
-/// executable: execute permissions that it has not are left out. Directories keep
-/// their sticky and set-ID bits.
-/// @param mode  permission bits, up to 0777
+/// Of module "mod_wasm": chmod(2) for what belongs to the server's user. But for directories with
+/// `exec`, a file never becomes executable: execute permissions that it has not are
+/// left out, as are sticky and set-ID bits, which directories keep.
+/// @param mode  up to 07777
 /// @return kInval for other bits, kPerm beneath a read-only directory
 Errno fd_chmod(Context& context, GuestMemory memory, uint32_t fd, uint32_t mode) noexcept;
 /// A link at the end is followed.

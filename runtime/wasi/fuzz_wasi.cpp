@@ -96,14 +96,18 @@ class World {
     signal(SIGXFSZ, SIG_IGN);
   }
   ~World() {
-    unlock(top_ / "rw");
+    unlock(top_);
     fs::remove_all(top_);
   }
 
   void make() {
     std::error_code ignored;
-    unlock(top_ / "rw");
-    fs::remove_all(top_ / "rw", ignored);
+    for (const char* name : {"rw", "exec"}) {
+      unlock(top_ / name);
+      fs::remove_all(top_ / name, ignored);
+    }
+    fs::create_directories(top_ / "exec/dir");
+    write("exec/file", "content");
     fs::create_directories(top_ / "rw/dir/sub");
     write("rw/file", "content");
     write("rw/dir/inner", "inner");
@@ -123,11 +127,11 @@ class World {
     chmod(path("secret").c_str(), kMode);
   }
 
-  /// Ends the program if anything but "rw" changed.
+  /// Ends the program if anything but "rw" and "exec" changed, or a file of "rw" can be executed.
   void check() const {
     expect(same(read("secret"), kSecret), "the file outside was changed");
     expect(same(read("ro/file"), kReadOnly), "the read-only file was changed");
-    expect(count("") == 3, "something was made or removed outside");
+    expect(count("") == 4, "something was made or removed outside");
     expect(count("ro") == 2 && count("ro/dir") == 0, "the read-only directory was changed");
     struct stat status;
     expect(stat((top_ / "ro/file").c_str(), &status) == 0 && status.st_nlink == 1,
@@ -227,8 +231,9 @@ void run(World& world, Input& input) {
   arguments.append("program");
   StringBlock environment;
   environment.append("NAME=value");
-  const std::array<Preopen, 2> preopens = {Preopen{"/", world.path("rw"), false},
-                                           Preopen{"/ro", world.path("ro"), true}};
+  const std::array<Preopen, 3> preopens = {
+      Preopen{"/", world.path("rw")}, Preopen{"/ro", world.path("ro"), true},
+      Preopen{.guest_path = "/exec", .host_path = world.path("exec"), .exec = true}};
   const PathWalk walk = (input.take<uint8_t>() & 1) != 0 ? PathWalk::kOwn : PathWalk::kKernel;
   Context context({.arguments = &arguments,
                    .environment = &environment,

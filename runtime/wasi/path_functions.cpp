@@ -65,6 +65,12 @@ struct Target {
   }
 };
 
+/// A file with a name in both would get in one the mode that it must not have in the other. So
+/// directories with and without `exec` are as different file systems.
+bool differ_in_exec(const Target& one, const Target& other) {
+  return one.directory->exec != other.directory->exec;
+}
+
 /// What a path leads to, which may be a link that is not followed: a place to ask for the status
 /// of, or to change it.
 Errno open_place(Context& context, GuestMemory memory, const Descriptor& directory, uint32_t flags,
@@ -180,6 +186,7 @@ Errno path_link(Context& context, GuestMemory memory, uint32_t old_fd, uint32_t 
     return result == Errno::kExist ? Errno::kPerm : result;
   }
   if (target.parent.trailing_slash()) return target.refuse_trailing_slash(context);
+  if (differ_in_exec(source, target)) return Errno::kXdev;
   return from_result(linkat(source.parent.fd(), source.parent.name(), target.parent.fd(),
                             target.parent.name(), 0));
 }
@@ -234,6 +241,7 @@ Errno path_open(Context& context, GuestMemory memory, uint32_t fd, uint32_t dirf
   context.host().opened(descriptor.fd.get());
   descriptor.type = file_type(status.st_mode);
   descriptor.read_only = directory->read_only;
+  descriptor.exec = directory->exec;
   if (descriptor.type == FileType::kDirectory) {
     descriptor.kind = Descriptor::Kind::kDirectory;
   } else {
@@ -311,6 +319,7 @@ Errno path_rename(Context& context, GuestMemory memory, uint32_t fd, GuestPtr ol
     if (const Errno result = source.stat(status); result != Errno::kSuccess) return result;
     if (!S_ISDIR(status.st_mode)) return Errno::kNotdir;
   }
+  if (differ_in_exec(source, target)) return Errno::kXdev;
   return from_result(
       renameat(source.parent.fd(), source.parent.name(), target.parent.fd(), target.parent.name()));
 }
@@ -360,7 +369,8 @@ Errno path_stat(Context& context, GuestMemory memory, uint32_t fd, uint32_t flag
   Place place;
   const Errno result = place.resolve(context, memory, fd, flags, path, path_len);
   if (result != Errno::kSuccess) return result;
-  return memory.store(status, status_of(place.status)) ? Errno::kSuccess : Errno::kFault;
+  return memory.store(status, status_of(place.status, place.directory->exec)) ? Errno::kSuccess
+                                                                              : Errno::kFault;
 }
 
 Errno path_set_times(Context& context, GuestMemory memory, uint32_t fd, uint32_t flags,
@@ -386,13 +396,15 @@ Errno path_access(Context& context, GuestMemory memory, uint32_t fd, GuestPtr pa
       place.resolve(context, memory, fd, lookupflags::kSymlinkFollow, path, path_len);
   if (result != Errno::kSuccess || mode == F_OK) return result;
   if ((mode & W_OK) != 0 && place.directory->read_only) return Errno::kPerm;
-  if ((mode & X_OK) != 0 && !S_ISDIR(place.status.st_mode)) return Errno::kAcces;
+  if ((mode & X_OK) != 0 && !S_ISDIR(place.status.st_mode) && !place.directory->exec) {
+    return Errno::kAcces;
+  }
   return check_access(place.fd.get(), static_cast<int>(mode));
 }
 
 Errno path_chmod(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,
                  GuestSize path_len, uint32_t mode) noexcept {
-  if (mode > kPermissions) return Errno::kInval;
+  if (mode > kModeBits) return Errno::kInval;
   Descriptor* directory;
   if (const Errno result = writable_directory(context, fd, directory); result != Errno::kSuccess) {
     return result;
@@ -401,7 +413,7 @@ Errno path_chmod(Context& context, GuestMemory memory, uint32_t fd, GuestPtr pat
   const Errno result =
       place.resolve(context, memory, fd, lookupflags::kSymlinkFollow, path, path_len);
   if (result != Errno::kSuccess) return result;
-  return change_permissions(place.fd.get(), place.status, mode);
+  return change_mode(place.fd.get(), place.status, mode, directory->exec);
 }
 
 Errno path_disk_space(Context& context, GuestMemory memory, uint32_t fd, GuestPtr path,

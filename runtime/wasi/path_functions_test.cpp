@@ -17,22 +17,26 @@ namespace {
 
 constexpr uint32_t kRoot = TestGuest::kRoot;
 constexpr uint32_t kReadOnlyRoot = kRoot + 1;
+constexpr uint32_t kExecRoot = kRoot + 2;
 constexpr uint32_t kBad = TestGuest::kBadPointer;
 constexpr uint64_t kReadWrite = rights::kFdRead | rights::kFdWrite;
 
-/// A guest with "root" to write and "ro" to read, beside them what it must not
+/// A guest with "root" to write, "ro" to read and "exec" for programs, beside them what it must not
 /// reach; each test runs with the kernel's walk and with our own.
 class PathTest : public testing::TestWithParam<PathWalk> {
  protected:
   PathTest() {
     outside_.make_directory("root/dir");
     outside_.make_directory("ro/dir");
+    outside_.make_directory("exec/dir");
     outside_.write("root/file", "file");
     outside_.write("ro/file", "read only");
     outside_.write("secret", "secret");
     outside_.make_directory("outside");
     guest_.emplace(
-        std::vector<Preopen>{{"/", outside_.path("root")}, {"/ro", outside_.path("ro"), true}},
+        std::vector<Preopen>{{"/", outside_.path("root")},
+                             {"/ro", outside_.path("ro"), true},
+                             {.guest_path = "/exec", .host_path = outside_.path("exec"), .exec = true}},
         GetParam());
   }
 
@@ -406,7 +410,11 @@ TEST_P(PathTest, ChmodGivesAndTakesPermissions) {
   ASSERT_EQ(chmod(outside_.path("root/dir").c_str(), 03700), 0);
   EXPECT_EQ(change("dir/", 0755), Errno::kSuccess);
   EXPECT_EQ(mode_of("dir"), 03755U);
-  for (const uint32_t bad : {01000U, 02000U, 04000U, 010000U, 0100644U, 0x80000000U, 0xffffffffU}) {
+  for (const uint32_t special : {01000U, 02000U, 04000U, 07000U}) {
+    EXPECT_EQ(change("file", special | 0600), Errno::kSuccess);
+    EXPECT_EQ(mode_of("file"), 0600U);
+  }
+  for (const uint32_t bad : {010000U, 0100644U, 0x80000000U, 0xffffffffU}) {
     EXPECT_EQ(change("file", bad), Errno::kInval) << bad;
   }
   EXPECT_EQ(mode_of("file"), 0600U);
@@ -416,6 +424,70 @@ TEST_P(PathTest, ChmodGivesAndTakesPermissions) {
   ASSERT_EQ(chmod(outside_.path("secret").c_str(), 0640), 0);
   EXPECT_EQ(change("out", 0666), Errno::kPerm);
   EXPECT_EQ(mode_of("../secret"), 0640U);
+}
+
+TEST_P(PathTest, WithExecAFileHasTheModeThatItIsGiven) {
+  outside_.write("exec/file", "#!/bin/sh");
+  const auto change = [this](std::string_view name, uint32_t mode) {
+    return guest().call_own("path_chmod", {kExecRoot, guest().store(name), name.size(), mode});
+  };
+  const auto mode_seen = [this](std::string_view name) {
+    const uint32_t out = guest().allocate(sizeof(Status));
+    EXPECT_EQ(guest().call_own("path_stat", {kExecRoot, 0, guest().store(name), name.size(), out}),
+              Errno::kSuccess);
+    return guest().load<Status>(out).mode & 07777;
+  };
+  const auto may_execute = [this](std::string_view name) {
+    return guest().call_own("path_access", {kExecRoot, guest().store(name), name.size(), 1});
+  };
+  EXPECT_EQ(may_execute("file"), Errno::kAcces);
+  for (const char* name : {"file", "dir"}) {
+    for (const uint32_t mode : {07777U, 04755U, 02711U, 01700U, 0755U, 0644U, 0U, 0700U}) {
+      EXPECT_EQ(change(name, mode), Errno::kSuccess);
+      EXPECT_EQ(mode_seen(name), mode) << name;
+    }
+  }
+  EXPECT_EQ(may_execute("file"), Errno::kSuccess);
+  for (const uint32_t bad : {010000U, 0100644U, 0xffffffffU}) {
+    EXPECT_EQ(change("file", bad), Errno::kInval) << bad;
+  }
+  // What is opened beneath it is so, too; what is made has no more than elsewhere.
+  const uint32_t dir = guest().must_open(kExecRoot, "dir");
+  const uint32_t made = guest().must_open(dir, "made", oflags::kCreate, kReadWrite);
+  struct stat status {};
+  ASSERT_EQ(stat(outside_.path("exec/dir/made").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0111, 0U);
+  EXPECT_EQ(guest().call_own("fd_chmod", {made, 04711}), Errno::kSuccess);
+  const uint32_t out = guest().allocate(sizeof(Status));
+  EXPECT_EQ(guest().call_own("fd_stat", {made, out}), Errno::kSuccess);
+  EXPECT_EQ(guest().load<Status>(out).mode & 07777, 04711U);
+}
+
+TEST_P(PathTest, NoFileIsBothWithAndWithoutExec) {
+  outside_.write("exec/file", "");
+  struct Place {
+    uint32_t fd;
+    std::string_view name;
+  };
+  const auto call = [this](std::string_view function, Place from, Place to) {
+    const uint32_t old_path = guest().store(from.name);
+    const uint32_t new_path = guest().store(to.name);
+    if (function == "path_link") {
+      return guest().call(function, {from.fd, 0, old_path, from.name.size(), to.fd, new_path,
+                                     to.name.size()});
+    }
+    return guest().call(function,
+                        {from.fd, old_path, from.name.size(), to.fd, new_path, to.name.size()});
+  };
+  for (const std::string_view function : {"path_link", "path_rename"}) {
+    EXPECT_EQ(call(function, {kRoot, "file"}, {kExecRoot, "new"}), Errno::kXdev) << function;
+    EXPECT_EQ(call(function, {kExecRoot, "file"}, {kRoot, "new"}), Errno::kXdev) << function;
+    EXPECT_EQ(call(function, {kExecRoot, "file"}, {kExecRoot, "dir/" + std::string(function)}),
+              Errno::kSuccess)
+        << function;
+  }
+  EXPECT_EQ(call("path_rename", {kRoot, "dir"}, {kExecRoot, "dir"}), Errno::kXdev);
+  EXPECT_EQ(call("path_rename", {kExecRoot, "dir"}, {kRoot, "dir"}), Errno::kXdev);
 }
 
 TEST_P(PathTest, AccessIsWhatTheMappingAndTheFileAllow) {
