@@ -90,22 +90,35 @@ int sigsuspend(const sigset_t *set) { return unsupported(); }
 // wasi-libc knows UTC only.
 void tzset(void) {}
 
-// The system's log is the server's error log, in which a line keeps its priority.
+// The system's log is the server's error log, in which a line keeps its priority. So is what
+// LOG_PERROR asks for besides.
 static char log_name[32];
+static int log_options;
 
 void openlog(const char *name, int options, int facility) {
   snprintf(log_name, sizeof log_name, "%s", name ? name : "");
+  log_options = options;
 }
 
-void closelog(void) { log_name[0] = 0; }
+void closelog(void) {
+  log_name[0] = 0;
+  log_options = 0;
+}
+
+static void write_log(const char *format, va_list arguments) {
+  if (log_name[0] != 0) fprintf(stderr, "%s: ", log_name);
+  vfprintf(stderr, format, arguments);
+  fputc('\n', stderr);
+}
 
 void syslog(int priority, const char *format, ...) {
   static const char *const kPriorities[] = {"emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"};
-  va_list arguments;
+  va_list arguments, again;
   va_start(arguments, format);
+  va_copy(again, arguments);
   fprintf(stderr, "syslog %s: ", kPriorities[priority & LOG_DEBUG]);
-  if (log_name[0] != 0) fprintf(stderr, "%s: ", log_name);
-  vfprintf(stderr, format, arguments);
+  write_log(format, arguments);
+  if ((log_options & LOG_PERROR) != 0) write_log(format, again);
+  va_end(again);
   va_end(arguments);
-  fputc('\n', stderr);
 }
