@@ -166,10 +166,13 @@ void wasmrt_command_release(wasmrt_command* command) { delete command; }
 wasmrt_status wasmrt_run(const wasmrt_command* command, const wasmrt_variable* environment,
                          size_t environment_count, const wasmrt_streams* streams, void* baton,
                          wasmrt_result* result) {
+  const std::span variables(environment, environment_count);
+  const wasmrt_streams ours = wasmrt::from_caller<wasmrt_streams>(streams);
+  if (result->size >= sizeof(wasmrt_result)) {
+    return command->command->run(variables, ours, baton, *result);
+  }
   wasmrt_result filled;
-  const wasmrt_status status =
-      command->command->run({environment, environment_count},
-                            wasmrt::from_caller<wasmrt_streams>(streams), baton, filled);
+  const wasmrt_status status = command->command->run(variables, ours, baton, filled);
   wasmrt::to_caller(filled, result);
   return status;
 }

@@ -98,11 +98,10 @@ static void note_result(request_rec *r, const char *outcome,
 
     apr_table_setn(env, "WASM_OUTCOME", outcome);
     apr_table_setn(env, "WASM_RUN_US",
-                   apr_psprintf(r->pool, "%" APR_UINT64_T_FMT,
-                                (apr_uint64_t)(result->run_ns / 1000)));
+                   apr_off_t_toa(r->pool,
+                                 (apr_off_t)(result->run_ns / 1000)));
     apr_table_setn(env, "WASM_MEMORY",
-                   apr_psprintf(r->pool, "%" APR_UINT64_T_FMT,
-                                (apr_uint64_t)result->memory_bytes));
+                   apr_off_t_toa(r->pool, (apr_off_t)result->memory_bytes));
 }
 
 /* Ends a run that did not end well. */
@@ -240,7 +239,6 @@ int wasm_handler(request_rec *r)
         environment = wasm_cgi_environment(r, conf, &environment_count);
     }
 
-    memset(&result, 0, sizeof(result));
     result.size = sizeof(result);
     wasm_status_begin(run.row);
     started = wasmrt_run(run.command, environment, environment_count,

@@ -780,6 +780,9 @@ static void io_write_error(void *baton, const void *buffer, size_t length)
     const char *data = buffer;
     size_t i;
 
+    if (!io->line) {
+        io->line = apr_palloc(io->r->pool, WASM_IO_MAX_LINE + 1);
+    }
     for (i = 0; i < length; i++) {
         if (data[i] == '\n') {
             log_line(io);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/instance.h"
 
+#include <sched.h>
+
 #include <algorithm>
 
 #include "engine/engine_parts.h"
@@ -97,14 +99,22 @@ bool Instance::instantiate(Ending& end) {
   return !end;
 }
 
-Ending Instance::call(std::string_view name) {
+const wasmtime_func_t& Instance::function(std::string_view name) {
+  for (const auto& [known, function] : functions_) {
+    if (known == name) return function;
+  }
   wasmtime_extern_t item;
   wasmtime_instance_export_get(context_, &instance_, name.data(), name.size(), &item);
+  return functions_.emplace_back(name, item.of.func).second;
+}
+
+Ending Instance::call(std::string_view name) {
+  const wasmtime_func_t& called = function(name);
   std::optional<Interruptible> here;
   if (interrupt_) here.emplace(*interrupt_, guest_);
   wasm_trap_t* trap = nullptr;
   wasmtime_error_t* error =
-      wasmtime_func_call_unchecked(context_, &item.of.func, nullptr, 0, &trap);
+      wasmtime_func_call_unchecked(context_, &called, nullptr, 0, &trap);
   return {TrapHandle(trap), ErrorHandle(error)};
 }
 
@@ -125,6 +135,12 @@ bool Instance::rewind() {
   return true;
 }
 
+wasi::StringBlock& Instance::environment() {
+  constexpr size_t kKeptBytes = 64 << 10;
+  if (environment_.bytes.capacity() > kKeptBytes) environment_.bytes = std::string();
+  return environment_;
+}
+
 std::span<uint8_t> Instance::memory() const {
   return {wasmtime_memory_data(context_, &guest_.memory),
           wasmtime_memory_data_size(context_, &guest_.memory)};
@@ -135,28 +151,32 @@ uint64_t Instance::memory_bytes() const {
 }
 
 std::unique_ptr<Instance> IdleInstances::take(const Module& module, uint64_t memory_limit) {
+  const int processor = sched_getcpu();
   const std::scoped_lock lock(mutex_);
-  // The last one: its pages are likeliest in the processor's caches.
+  // Its pages are likeliest in this processor's caches: the last one that it ran, or else the last.
+  auto best = waiting_.rend();
   for (auto waiting = waiting_.rbegin(); waiting != waiting_.rend(); ++waiting) {
-    if (waiting->instance->is_for(module, memory_limit)) {
-      std::unique_ptr<Instance> instance = std::move(waiting->instance);
-      waiting_.erase(std::next(waiting).base());
-      return instance;
-    }
+    if (!waiting->instance->is_for(module, memory_limit)) continue;
+    if (best == waiting_.rend() || waiting->processor == processor) best = waiting;
+    if (best->processor == processor) break;
   }
-  return nullptr;
+  if (best == waiting_.rend()) return nullptr;
+  std::unique_ptr<Instance> instance = std::move(best->instance);
+  waiting_.erase(std::next(best).base());
+  return instance;
 }
 
 void IdleInstances::give(std::unique_ptr<Instance> instance) {
   std::unique_ptr<Instance> surplus;  // goes after the lock
   const Clock::time_point now = Clock::now();
+  const int processor = sched_getcpu();
   const std::scoped_lock lock(mutex_);
   if (!waiting_.empty() &&
       (waiting_.size() >= most_ || now - waiting_.front().since > kLongestIdle)) {
     surplus = std::move(waiting_.front().instance);
     waiting_.erase(waiting_.begin());
   }
-  waiting_.push_back({std::move(instance), now});
+  waiting_.push_back({std::move(instance), now, processor});
 }
 
 void IdleInstances::drop_all_of(const Module& module) {

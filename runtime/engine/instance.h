@@ -48,6 +48,9 @@ class Instance {
   /// @return false if that is not possible: the instance is of no more use.
   bool rewind();
 
+  /// For the environment of a run. Kept from one to the next, unless it has become large.
+  wasi::StringBlock& environment();
+
   /// Size of its memory, bytes; 0 if it has none.
   [[nodiscard]] uint64_t memory_bytes() const;
 
@@ -59,14 +62,17 @@ class Instance {
  private:
   Instance(const Module& module, uint64_t memory_limit);
   [[nodiscard]] std::span<uint8_t> memory() const;
+  const wasmtime_func_t& function(std::string_view name);
 
   const Module& module_;
   const uint64_t memory_limit_;
+  wasi::StringBlock environment_;
   GuestState guest_;
   StoreHandle store_;
   wasmtime_context_t* context_;
   wasmtime_instance_t instance_{};
   std::optional<Interrupt> interrupt_;  ///< goes before its page
+  std::vector<std::pair<std::string, wasmtime_func_t>> functions_;  ///< that have been called
   bool is_instantiated_ = false;
   uint32_t runs_ = 0;
   std::vector<std::pair<wasmtime_global_t, wasmtime_val_t>> globals_;  ///< and first values
@@ -89,6 +95,7 @@ class IdleInstances {
   struct Waiting {
     std::unique_ptr<Instance> instance;
     Clock::time_point since;
+    int processor;  ///< on which its last run ended
   };
 
   const size_t most_;

@@ -253,11 +253,11 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
   const int64_t start_ns = now_ns(CLOCK_MONOTONIC);
   result.wait_ns = static_cast<uint64_t>(start_ns - asked_ns);
 
-  // One buffer a thread, kept between runs: the environment is built in it
-  // and copied into the guest in one go.
-  thread_local wasi::StringBlock environment;
-  constexpr size_t kKeptBytes = 64 << 10;
-  if (environment.bytes.capacity() > kKeptBytes) environment.bytes = std::string();
+  std::unique_ptr<Instance> instance = engine.idle.take(*module_, data_.limits.memory_bytes);
+  if (!instance) instance = Instance::create(*module_, data_.limits.memory_bytes);
+
+  // One block, copied into the guest in one go.
+  wasi::StringBlock& environment = instance->environment();
   environment.bytes.assign(data_.environment.bytes);
   environment.count = data_.environment.count;
   for (const wasmrt_variable& variable : variables) {
@@ -276,8 +276,6 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
                          .stack_end = reinterpret_cast<uintptr_t>(&here) - engine.stack_bytes},
                         host);
   Ending end;
-  std::unique_ptr<Instance> instance = engine.idle.take(*module_, data_.limits.memory_bytes);
-  if (!instance) instance = Instance::create(*module_, data_.limits.memory_bytes);
   instance->begin(context, streams, baton);
   const bool instantiated = instance->instantiate(end);
   const int64_t entered_ns = now_ns(CLOCK_MONOTONIC);
