@@ -71,6 +71,7 @@ ZOO = [
     guest("calls_at_the_end", 200, "a fault: stack overflow.*WasmStackLimit", cut_off=True),
     guest("gc_heap", 500, "ran out of memory: .*GC heap.*WasmMemoryLimit", directives=["WasmMemoryLimit 64M"]),
     guest("long_names", 500, r"a fault: unreachable.*its stack: (?=.{900,1023}$)function 10 <- n{150,250}\.\.\. <- n"),
+    guest("straight_line", 504, "ran out of time.*WasmTimeout", directives=["WasmTimeout 1"]),
     guest("huge_directory", 200, says=b"%d entries" % (ENTRIES + 2)),
 ]
 
@@ -97,6 +98,11 @@ GC_HEAP = b"\0asm\1\0\0\0" + b"".join([
 LONG_NAMES = "".join([
     '(module (memory (export "memory") 1) (func (export "_start") (call 1))',
     *(f"(func ${'n' * 50000}{i} (call {i + 1}))" for i in range(1, 10)), "(func unreachable))"])
+
+
+# A minute and more without a loop or a call.
+STRAIGHT_LINE = ('(module (memory (export "memory") 800) (func (export "_start") '
+                 + "(memory.fill (i32.const 0) (i32.const 1) (i32.const 52000000))" * 10_000 + "))")
 
 
 @pytest.fixture(scope="session")
@@ -139,8 +145,9 @@ def env(make_env, mpm, paths, huge_directory):
     os.mkdir(made)
     with open(os.path.join(made, "gc_heap.wasm"), "wb") as out:
         out.write(GC_HEAP)
-    subprocess.run(["wat2wasm", "--debug-names", "-", "-o", os.path.join(made, "long_names.wasm")],
-                   input=LONG_NAMES, text=True, check=True)
+    for name, text in (("long_names", LONG_NAMES), ("straight_line", STRAIGHT_LINE)):
+        subprocess.run(["wat2wasm", "--debug-names", "-", "-o", os.path.join(made, f"{name}.wasm")],
+                       input=text, text=True, check=True)
     for each in ZOO:
         is_made = os.path.exists(f"{made}/{each.name}.wasm")
         folder = made if is_made else f"{paths.test_guests}/hostile"

@@ -150,7 +150,8 @@ fn body_with_checks(
             | Operator::ReturnCall { .. }
             | Operator::ReturnCallIndirect { .. }
             | Operator::ReturnCallRef { .. } => calls = true,
-            // As long as what they work on is large.
+            // They take as long as what they work on is large, or make objects, for which garbage
+            // may have to be collected first.
             Operator::MemoryCopy { .. }
             | Operator::MemoryFill { .. }
             | Operator::MemoryInit { .. }
@@ -165,7 +166,11 @@ fn body_with_checks(
             | Operator::ArrayNew { .. }
             | Operator::ArrayNewData { .. }
             | Operator::ArrayNewDefault { .. }
-            | Operator::ArrayNewElem { .. } => places.push(here),
+            | Operator::ArrayNewElem { .. }
+            | Operator::ArrayNewFixed { .. }
+            | Operator::StructNew { .. }
+            | Operator::StructNewDefault { .. }
+            | Operator::Throw { .. } => places.push(here),
             _ => {}
         }
         count += 1;
