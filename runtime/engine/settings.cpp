@@ -20,7 +20,8 @@ ConfigHandle new_config(wasmrt_layout layout) {
   } else {
     wasmtime_config_memory_reservation_set(c, 0);
     wasmtime_config_memory_guard_size_set(c, 0);
-    wasmtime_config_memory_reservation_for_growth_set(c, uint64_t{1} << 20);
+    // A memory that grows past this is copied: by 1 MiB, one that came to 1 GiB took minutes.
+    wasmtime_config_memory_reservation_for_growth_set(c, uint64_t{32} << 20);
     wasmtime_config_memory_may_move_set(c, true);
   }
   return config;
