@@ -83,8 +83,9 @@ typedef struct wasm_io {
     apr_time_t deadline;            /**< when the guest is over; 0: it is */
 
     /* standard error */
-    char *line;                     /**< the last one so far; room for
-                                         WASM_IO_MAX_LINE, or NULL */
+    char *line;                     /**< the one that has begun, or NULL: made
+                                         by the first byte, since few guests
+                                         write any */
     apr_size_t line_length;
     apr_size_t error_bytes;         /**< logged so far */
     apr_size_t suppressed;          /**< bytes not logged any more */
