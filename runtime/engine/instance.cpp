@@ -8,7 +8,6 @@
 #include "engine/engine_parts.h"
 #include "engine/module_parts.h"
 #include "engine/settings.h"
-#include "engine/written_pages.h"
 
 namespace wasmrt {
 namespace {
@@ -125,7 +124,7 @@ bool Instance::rewind() {
   const std::span<uint8_t> memory = this->memory();
   // Memory cannot shrink.
   if (memory.size() != pristine->memory().size()) return false;
-  if (!restore_written_pages(memory, pristine->memory().data(), kMostWrittenBytes)) return false;
+  if (!written_.restore(memory, pristine->memory().data(), kMostWrittenBytes)) return false;
   for (const auto& [global, value] : globals_) {
     if (const ErrorHandle error{wasmtime_global_set(context_, &global, &value)}) return false;
   }

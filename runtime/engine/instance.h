@@ -16,6 +16,7 @@
 #include "engine/host_call.h"
 #include "engine/interrupts.h"
 #include "engine/wasmtime_handles.h"
+#include "engine/written_pages.h"
 #include "wasi/context.h"
 #include "wasm_runtime.h"
 
@@ -76,6 +77,7 @@ class Instance {
   bool is_instantiated_ = false;
   uint32_t runs_ = 0;
   std::vector<std::pair<wasmtime_global_t, wasmtime_val_t>> globals_;  ///< and first values
+  WrittenPages written_;  ///< of its memory
 };
 
 /// Rewound instances that wait for their next run. They keep the pages that

@@ -6,12 +6,17 @@
 
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <random>
+#include <thread>
 
 #include "cache/image.h"
 #include "engine/engine.h"
@@ -292,31 +297,89 @@ TEST_F(Rewinding, WhatChecksNeedIsNotForGuests) {
   }
 }
 
-TEST(WrittenPages, AreRestoredInAChildAsWell) {
-  if (!knows_written_pages()) GTEST_SKIP() << "needs PAGEMAP_SCAN (Linux 6.7)";
-  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  const size_t size = 1000 * page;
-  const auto map = [&] {
+class WrittenPagesTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (!knows_written_pages()) GTEST_SKIP() << "needs PAGEMAP_SCAN (Linux 6.7)";
+  }
+
+  static std::span<uint8_t> map(size_t pages) {
+    const size_t size = pages * kPage;
     void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    return std::span(static_cast<uint8_t*>(memory), size);
-  };
-  const std::span<uint8_t> memory = map();
-  const std::span<uint8_t> pristine = map();
-  const auto differs = [&] {
+    return {static_cast<uint8_t*>(memory), size};
+  }
+
+  static inline const auto kPage = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+};
+
+TEST_F(WrittenPagesTest, AreRestoredInAChildAsWell) {
+  const std::span<uint8_t> memory = map(1000);
+  const std::span<uint8_t> pristine = map(1000);
+  const size_t size = memory.size();
+  WrittenPages written;
+  const auto differs = [&](size_t from) {
     // Every other page: more regions than one call tells of.
-    for (size_t at = 0; at < size; at += 2 * page) memory[at + 17] = 1;
-    const bool done = restore_written_pages(memory, pristine.data(), size);
+    for (size_t at = from; at < size; at += 2 * kPage) memory[at + 17] = 1;
+    const bool done = written.restore(memory, pristine.data(), size);
     return !done || std::memcmp(memory.data(), pristine.data(), size) != 0;
   };
-  EXPECT_FALSE(differs());
-  EXPECT_FALSE(restore_written_pages(memory, pristine.data(), 499 * page));
+  EXPECT_FALSE(differs(0));
+  EXPECT_FALSE(WrittenPages().restore(memory, pristine.data(), 499 * kPage));
   const pid_t child = fork();
-  if (child == 0) _exit(differs() ? 1 : 0);
+  if (child == 0) _exit(differs(kPage) ? 1 : 0);
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   munmap(memory.data(), size);
   munmap(pristine.data(), size);
+}
+
+// What was known of a memory is still true only if no thread wrote more of it, whichever
+// threads restored it, and others, in between.
+TEST_F(WrittenPagesTest, AreFoundWhicheverThreadWroteThemFirst) {
+  constexpr size_t kMemories = 3;
+  constexpr size_t kPages = 200;
+  struct Memory {
+    std::span<uint8_t> bytes = map(kPages);
+    WrittenPages written;
+  };
+  std::array<Memory, kMemories> memories;
+  const std::span<uint8_t> pristine = map(kPages);
+  std::mt19937 random(7);
+
+  // One after the other, by turns of no order.
+  std::mutex turn;
+  int left = 3'000;
+  int bad = 0;
+  const auto work = [&] {
+    for (;;) {
+      const std::scoped_lock lock(turn);
+      if (left == 0 || bad != 0) return;
+      --left;
+      Memory& memory = memories[random() % kMemories];
+      // Mostly pages that were written before; at times the kernel writes them.
+      for (int i = 0; i < 3; ++i) {
+        const size_t page = random() % (random() % 4 == 0 ? kPages : 10);
+        uint8_t* at = memory.bytes.data() + page * kPage + random() % 4000;
+        if (random() % 2 == 0) {
+          *at ^= 0xff;
+        } else {
+          bad += getrandom(at, 16, 0) == 16 ? 0 : 1;
+        }
+      }
+      bad += memory.written.restore(memory.bytes, pristine.data(), memory.bytes.size()) ? 0 : 1;
+      bad += std::ranges::equal(memory.bytes, pristine) ? 0 : 1;
+      if (random() % 8 == 0) std::this_thread::yield();
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 4; ++i) threads.emplace_back(work);
+  }
+  EXPECT_EQ(bad, 0);
+  EXPECT_EQ(left, 0);
+  for (const Memory& memory : memories) munmap(memory.bytes.data(), memory.bytes.size());
+  munmap(pristine.data(), pristine.size());
 }
 
 }  // namespace

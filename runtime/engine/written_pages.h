@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 namespace wasmrt {
 
@@ -15,12 +16,28 @@ namespace wasmrt {
 /// changed its user may no longer be let.
 bool knows_written_pages();
 
-/// Gives each page of `memory` that was written since it was mapped the bytes
-/// that `pristine` has in its place. `memory` begins and ends at a page's
-/// boundary; `pristine` has its size.
-/// @return false if it was more than `most_bytes`, or if the kernel does not
-///         tell: then only some of them may have been restored.
-bool restore_written_pages(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes);
+/// Brings one memory back to what it was, by a copy of the pages that were written.
+class WrittenPages {
+ public:
+  /// Gives each page of `memory` that was written since it was mapped the bytes
+  /// that `pristine` has in its place. `memory` begins and ends at a page's
+  /// boundary and is the same each time; `pristine` has its size. Only the
+  /// calling thread has written to `memory` since the last time.
+  /// @return false if it was more than `most_bytes`, or if the kernel does not
+  ///         tell: then only some of them may have been restored.
+  bool restore(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes);
+
+ private:
+  struct Range {
+    size_t offset;
+    size_t bytes;
+  };
+
+  bool find(std::span<uint8_t> memory, size_t most_bytes);
+
+  bool are_known_ = false;
+  std::vector<Range> ranges_;  ///< that were written up to the last time
+};
 
 /// Whether the kernel may write pages of this process out to a swap device.
 bool has_swap();
