@@ -297,7 +297,8 @@ Alias "/static" "{self.www}"
                    f'    WasmMapDir /app "{self.www}" ro\n    WasmMapCGIFileNames On',
             "python": f'WasmModule "{self.guests}/python.wasm"\n    WasmArg /app/hello.py\n'
                       f'    WasmEnv PYTHONDONTWRITEBYTECODE 1\n'
-                      f'    WasmMapDir /usr "{self.guests}/python/usr" ro\n'
+                      f'    WasmEnv PYTHONHOME /python\n'
+                      f'    WasmMapDir /python "{self.guests}/python" ro\n'
                       f'    WasmMapDir /app "{self.www}" ro',
             "warmphp": f'WasmModule "{self.guests}/php.wasm"\n    WasmSnapshot On\n'
                        f'    WasmMapDir "{self.www}" "{self.www}" ro\n'

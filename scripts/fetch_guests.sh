@@ -44,9 +44,15 @@ mkdir -p "$output"
 cp -u "$cache/php-cgi-8.2.0.wasm" "$output/php-cgi.wasm"
 cp -u "$cache/python-3.11.3.wasm" "$output/python.wasm"
 cp -u "$cache/ruby-3.2.0.wasm" "$output/ruby.wasm"
-if [ ! -e "$output/python/usr/.complete" ]; then
+if [ ! -e "$output/python/usr/.complete" ] || [ ! -d "$output/python/lib" ]; then
+    command -v python3 >/dev/null || { echo "fetch_guests.sh: python3 is missing: it unpacks the standard library of python.wasm" >&2; exit 1; }
     rm -rf "$output/python"
     mkdir -p "$output/python"
     tar -xzf "$cache/python-3.11.3.tar.gz" -C "$output/python" --no-same-owner
+    # Each start reads an archive's list of contents, in Python, which takes a third of a
+    # short script's time; a directory is read by the host. To be had by PYTHONHOME only:
+    # python.wasm has the archive under /usr in itself, and looks there first.
+    python3 -m zipfile -e "$output/python/usr/local/lib/python311.zip" "$output/python/lib/python3.11"
+    mkdir "$output/python/lib/python3.11/lib-dynload"
     touch "$output/python/usr/.complete"
 fi
