@@ -56,6 +56,7 @@ std::unique_ptr<Instance> Instance::create(const Module& module, uint64_t memory
 }
 
 void Instance::begin(wasi::Context& context, const wasmrt_streams& streams, void* baton) {
+  written_.run_begins();
   guest_.wasi = &context;
   guest_.traced = streams.trace != nullptr ? &streams : nullptr;
   guest_.baton = baton;

@@ -318,6 +318,7 @@ TEST_F(WrittenPagesTest, AreRestoredInAChildAsWell) {
   const size_t size = memory.size();
   WrittenPages written;
   const auto differs = [&](size_t from) {
+    written.run_begins();
     // Every other page: more regions than one call tells of.
     for (size_t at = from; at < size; at += 2 * kPage) memory[at + 17] = 1;
     const bool done = written.restore(memory, pristine.data(), size);
@@ -357,6 +358,7 @@ TEST_F(WrittenPagesTest, AreFoundWhicheverThreadWroteThemFirst) {
       if (left == 0 || bad != 0) return;
       --left;
       Memory& memory = memories[random() % kMemories];
+      memory.written.run_begins();
       // Mostly pages that were written before; at times the kernel writes them.
       for (int i = 0; i < 3; ++i) {
         const size_t page = random() % (random() % 4 == 0 ? kPages : 10);
@@ -380,6 +382,30 @@ TEST_F(WrittenPagesTest, AreFoundWhicheverThreadWroteThemFirst) {
   EXPECT_EQ(left, 0);
   for (const Memory& memory : memories) munmap(memory.bytes.data(), memory.bytes.size());
   munmap(pristine.data(), pristine.size());
+}
+
+// A guest's output goes through a filter that runs another guest, on the same thread.
+TEST_F(WrittenPagesTest, AreFoundAfterARunWithinTheRun) {
+  struct Memory {
+    std::span<uint8_t> bytes = map(10);
+    WrittenPages written;
+  };
+  Memory outer;
+  Memory inner;
+  const std::span<uint8_t> pristine = map(10);
+  const auto is_restored = [&](Memory& memory) {
+    return memory.written.restore(memory.bytes, pristine.data(), memory.bytes.size()) &&
+           std::ranges::equal(memory.bytes, pristine);
+  };
+  for (size_t page = 0; page < 10; ++page) {
+    outer.written.run_begins();
+    outer.bytes[page * kPage] = 1;
+    inner.written.run_begins();
+    inner.bytes[page * kPage] = 1;
+    ASSERT_TRUE(is_restored(inner)) << page;
+    ASSERT_TRUE(is_restored(outer)) << page;
+  }
+  for (const std::span<uint8_t> bytes : {outer.bytes, inner.bytes, pristine}) munmap(bytes.data(), bytes.size());
 }
 
 }  // namespace

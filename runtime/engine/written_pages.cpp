@@ -142,12 +142,19 @@ bool WrittenPages::find(std::span<uint8_t> memory, size_t most_bytes) {
   return true;
 }
 
+void WrittenPages::run_begins() {
+  // What the thread knows already is no more than what it has had, and costs nothing.
+  faults_at_begin_ = faults_before;
+}
+
 bool WrittenPages::restore(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes) {
   if (pagemap < 0) return false;
   // A page becomes the process's own by a fault of the thread that writes it first,
   // and then stays so. To ask for the faults costs a third of asking for the pages.
   const uint64_t faults = faults_of_thread();
-  const bool was_fault = faults != faults_before;
+  // Since this run began, and not since the thread last asked: other runs may have begun
+  // and ended within this one, in a filter that its output went through.
+  const bool was_fault = faults != faults_at_begin_;
   faults_before = faults;
   if ((was_fault || !are_known_) && !find(memory, most_bytes)) return false;
   for (const auto& [offset, bytes] : ranges_) {

@@ -19,10 +19,13 @@ bool knows_written_pages();
 /// Brings one memory back to what it was, by a copy of the pages that were written.
 class WrittenPages {
  public:
+  /// To be called by the thread of a run, before the run writes anything.
+  void run_begins();
+
   /// Gives each page of `memory` that was written since it was mapped the bytes
   /// that `pristine` has in its place. `memory` begins and ends at a page's
   /// boundary and is the same each time; `pristine` has its size. Only the
-  /// calling thread has written to `memory` since the last time.
+  /// calling thread has written to `memory` since it called run_begins().
   /// @return false if it was more than `most_bytes`, or if the kernel does not
   ///         tell: then only some of them may have been restored.
   bool restore(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes);
@@ -35,6 +38,7 @@ class WrittenPages {
 
   bool find(std::span<uint8_t> memory, size_t most_bytes);
 
+  uint64_t faults_at_begin_ = 0;  ///< of the thread, or fewer
   bool are_known_ = false;
   std::vector<Range> ranges_;  ///< that were written up to the last time
 };
