@@ -18,6 +18,15 @@ int count(void* baton, const void*, size_t length) {
 int flush(void*) { return 0; }
 void ignore(void*, const void*, size_t) {}
 int go_on(void*) { return 0; }
+size_t cgi_environment(void*, const wasmrt_variable** variables) {
+  static const std::vector<wasmrt_variable> all = [] {
+    std::vector<wasmrt_variable> made;
+    for (const auto& [name, value] : kCgiEnvironment) made.push_back({name, value});
+    return made;
+  }();
+  *variables = all.data();
+  return all.size();
+}
 
 int fail(const wasmrt_error& error) {
   std::fprintf(stderr, "host_bench: %s\n", error.message);
@@ -58,8 +67,6 @@ int main(int argc, char** argv) {
     return fail(error);
   }
 
-  std::vector<wasmrt_variable> environment;
-  for (const auto& [name, value] : kCgiEnvironment) environment.push_back({name, value});
   wasmrt_streams streams{};
   streams.size = sizeof streams;
   streams.descriptors[0] = streams.descriptors[1] = streams.descriptors[2] = -1;
@@ -68,13 +75,13 @@ int main(int argc, char** argv) {
   streams.flush = flush;
   streams.write_error = ignore;
   streams.aborted = go_on;
+  streams.environment = cgi_environment;
 
   const int status = print_time_of(std::atoi(argv[4]), [&] {
     size_t written = 0;
     wasmrt_result result{};
     result.size = sizeof result;
-    if (wasmrt_run(command, environment.data(), environment.size(), &streams, &written, &result) !=
-            WASMRT_OK ||
+    if (wasmrt_run(command, &streams, &written, &result) != WASMRT_OK ||
         result.outcome != WASMRT_EXITED || written == 0) {
       std::fprintf(stderr, "host_bench: the run failed: %s\n", result.message);
       return false;

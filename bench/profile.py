@@ -33,7 +33,7 @@ PARTS = [
     ("store made", r"^wasmtime_store_new$"),
     ("guest and host calls", r"^(wasmtime_func_call_unchecked|wasmtime_instance_export_get)$"),
     ("environment: CGI variables", r"^wasm_cgi_environment$"),
-    ("run: environment block, clocks, the rest", r"^wasmrt_run$"),
+    ("run: environment block, clocks, the rest", r"^wasmrt(_run|::Command::run\b.*)$"),
     ("handler: the rest", r"^(wasm_handler|hello|write_bytes|read_bytes)$"),
     ("httpd: response sent", r"^(ap_core_output_filter|__GI___writev)$"),
     ("httpd: request read", r"^ap_read_request$"),

@@ -91,6 +91,18 @@ std::span<const char* const> kernel_lacks() {
   return lacks;
 }
 
+/// Runs a command for a caller that knows less than this library. Apart, since its frame would put
+/// pages of the stack between a run and its caller.
+[[gnu::noinline]] wasmrt_status run_for_older(const wasmrt::Command& command,
+                                              const wasmrt_streams* streams, void* baton,
+                                              wasmrt_result* result) {
+  const wasmrt_streams ours = wasmrt::from_caller<wasmrt_streams>(streams);
+  wasmrt_result filled;
+  const wasmrt_status status = command.run(ours, baton, filled);
+  wasmrt::to_caller(filled, result);
+  return status;
+}
+
 }  // namespace
 
 extern "C" {
@@ -163,18 +175,12 @@ wasmrt_status wasmrt_command_create(wasmrt_module* module, const wasmrt_command_
 
 void wasmrt_command_release(wasmrt_command* command) { delete command; }
 
-wasmrt_status wasmrt_run(const wasmrt_command* command, const wasmrt_variable* environment,
-                         size_t environment_count, const wasmrt_streams* streams, void* baton,
+wasmrt_status wasmrt_run(const wasmrt_command* command, const wasmrt_streams* streams, void* baton,
                          wasmrt_result* result) {
-  const std::span variables(environment, environment_count);
-  const wasmrt_streams ours = wasmrt::from_caller<wasmrt_streams>(streams);
-  if (result->size >= sizeof(wasmrt_result)) {
-    return command->command->run(variables, ours, baton, *result);
+  if (streams->size >= sizeof(wasmrt_streams) && result->size >= sizeof(wasmrt_result)) {
+    return command->command->run(*streams, baton, *result);
   }
-  wasmrt_result filled;
-  const wasmrt_status status = command->command->run(variables, ours, baton, filled);
-  wasmrt::to_caller(filled, result);
-  return status;
+  return run_for_older(*command->command, streams, baton, result);
 }
 
 }  // extern "C"

@@ -362,7 +362,7 @@ int run(int argc, char** argv) {
   functions.aborted = never_aborted;
   wasmrt_result result{};
   result.size = sizeof result;
-  if (wasmrt_run(program.command.get(), nullptr, 0, &functions, &streams, &result) != WASMRT_OK) {
+  if (wasmrt_run(program.command.get(), &functions, &streams, &result) != WASMRT_OK) {
     complain(name + ": " + result.message);
     return kExitFailure;
   }

@@ -172,7 +172,6 @@ static int check_headers(request_rec *r, const char *path, const char *block,
 int wasm_cgi_headers(request_rec *r, const char *path, const char *block,
                      apr_size_t length, const char **redirect)
 {
-    char scratch[MAX_STRING_LEN];
     wasm_cgi_reader reader;
     const char *location;
     int status;
@@ -185,7 +184,7 @@ int wasm_cgi_headers(request_rec *r, const char *path, const char *block,
 
     reader.cursor = block;
     reader.end = block + length;
-    status = ap_scan_script_header_err_core_ex(r, scratch, next_line, &reader,
+    status = ap_scan_script_header_err_core_ex(r, NULL, next_line, &reader,
                                                APLOG_MODULE_INDEX);
     if (status == HTTP_INTERNAL_SERVER_ERROR) {
         return HTTP_BAD_GATEWAY;

@@ -200,8 +200,6 @@ static void drop_module_type(request_rec *r)
 int wasm_handler(request_rec *r)
 {
     const wasm_dir_conf *conf;
-    const wasmrt_variable *environment = NULL;
-    apr_size_t environment_count = 0;
     wasmrt_result result;
     wasmrt_status started;
     wasm_run run;
@@ -231,19 +229,13 @@ int wasm_handler(request_rec *r)
     }
 
     io = apr_palloc(r->pool, sizeof(*io));
-    wasm_io_init(io, r, run.path, conf->enable_cgi == 1,
-                 conf->header_bytes > 0 ? (apr_size_t)conf->header_bytes
-                                        : WASM_HEADERS_MAX_BLOCK,
-                 run.longest);
-    if (conf->enable_cgi == 1) {
-        environment = wasm_cgi_environment(r, conf, &environment_count);
-    }
+    wasm_io_init(io, r, conf, run.path, run.longest);
 
     result.size = sizeof(result);
     wasm_status_begin(run.row);
-    started = wasmrt_run(run.command, environment, environment_count,
-                         APLOGrtrace4(r) ? &wasm_io_traced_streams
-                                         : &wasm_io_streams, io, &result);
+    started = wasmrt_run(run.command, APLOGrtrace4(r) ? &wasm_io_traced_streams
+                                                      : &wasm_io_streams,
+                         io, &result);
     wasm_status_end(run.row,
                     started == WASMRT_BUSY ? "busy" : outcome_name(io, &result),
                     &result);

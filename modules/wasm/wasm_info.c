@@ -158,7 +158,7 @@ static void run_probe(request_rec *r)
            != WASMRT_OK) {
         problem = error.message;
     }
-    else if (wasmrt_run(command, NULL, 0, &streams, &output, &result)
+    else if (wasmrt_run(command, &streams, &output, &result)
              != WASMRT_OK || result.outcome != WASMRT_EXITED) {
         problem = result.message;
     }

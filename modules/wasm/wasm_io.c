@@ -72,18 +72,19 @@ APLOG_USE_MODULE(wasm);
 
 static int is_over(wasm_io *io, int is_waiting);
 
-void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
-                  apr_size_t header_limit, apr_interval_time_t longest)
+void wasm_io_init(wasm_io *io, request_rec *r, const wasm_dir_conf *conf,
+                  const char *path, apr_interval_time_t longest)
 {
     memset(io, 0, sizeof(*io));
     io->r = r;
+    io->conf = conf;
     io->path = path;
-    io->body = cgi;
-    io->phase = cgi ? WASM_IO_HEADERS : WASM_IO_BODY;
-    io->in = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    io->body = conf->enable_cgi == 1;
+    io->phase = io->body ? WASM_IO_HEADERS : WASM_IO_BODY;
     io->out = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     io->promised = -1;
-    io->finder.limit = header_limit;
+    io->finder.limit = conf->header_bytes > 0 ? (apr_size_t)conf->header_bytes
+                                              : WASM_HEADERS_MAX_BLOCK;
     io->last_byte = apr_time_now();
     io->deadline = io->last_byte + longest;
 }
@@ -303,6 +304,9 @@ static int64_t io_read(void *baton, void *buffer, size_t length,
 
     if (!io->body) {
         return 0;
+    }
+    if (!io->in) {
+        io->in = apr_brigade_create(r->pool, r->connection->bucket_alloc);
     }
     io->read_end = apr_time_now() + apr_time_from_msec((apr_time_t)timeout_ms);
     while (!taken && !io->in_eos && rv == APR_SUCCESS) {
@@ -809,6 +813,19 @@ void wasm_io_end_errors(wasm_io *io)
     }
 }
 
+/* ------------------------------------------------------------------------ */
+
+static size_t io_environment(void *baton, const wasmrt_variable **variables)
+{
+    wasm_io *io = baton;
+    apr_size_t count = 0;
+
+    if (io->body) {
+        *variables = wasm_cgi_environment(io->r, io->conf, &count);
+    }
+    return count;
+}
+
 const wasmrt_streams wasm_io_streams = {
     sizeof(wasmrt_streams),
     { -1, -1, -1 },
@@ -817,7 +834,8 @@ const wasmrt_streams wasm_io_streams = {
     io_flush,
     io_write_error,
     io_aborted,
-    NULL
+    NULL,
+    io_environment
 };
 
 static void io_trace(void *baton, const char *line)
@@ -835,5 +853,6 @@ const wasmrt_streams wasm_io_traced_streams = {
     io_flush,
     io_write_error,
     io_aborted,
-    io_trace
+    io_trace,
+    io_environment
 };

@@ -44,11 +44,14 @@ typedef enum wasm_io_phase {
 
 typedef struct wasm_io {
     request_rec *r;
+    const wasm_dir_conf *conf;
     const char *path;               /**< of the module, for messages */
 
     /* standard input */
-    int body;                       /**< the guest gets the request's body */
-    apr_bucket_brigade *in;         /**< what was got and not yet read */
+    int body;                       /**< CGI: the guest gets the request's body
+                                         and variables */
+    apr_bucket_brigade *in;         /**< what was got and not yet read; NULL:
+                                         the guest has not asked for any */
     int in_eos;
     int in_status;                  /**< HTTP status if that failed, or OK */
     apr_time_t read_end;            /**< when whoever waits for it gives up */
@@ -105,15 +108,15 @@ int wasm_io_pre_connection(conn_rec *c, void *csd);
 /**
  * @param io    receives the streams' state.
  * @param r     the request.
+ * @param conf  its configuration. With CGI the body goes to standard input, the
+ *              environment tells of the request, and the output begins with
+ *              headers. Otherwise standard input is empty, and all of the output
+ *              is body.
  * @param path  the module, for messages.
- * @param cgi   CGI: the body goes to standard input, and the output begins
- *              with headers. Otherwise standard input is empty, and all of
- *              the output is body.
- * @param header_limit  bytes that the headers may have.
  * @param longest  how long the guest may take from now on.
  */
-void wasm_io_init(wasm_io *io, request_rec *r, const char *path, int cgi,
-                  apr_size_t header_limit, apr_interval_time_t longest);
+void wasm_io_init(wasm_io *io, request_rec *r, const wasm_dir_conf *conf,
+                  const char *path, apr_interval_time_t longest);
 
 /** The functions for wasmrt_run(); their baton is a wasm_io. */
 extern const wasmrt_streams wasm_io_streams;

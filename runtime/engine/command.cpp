@@ -59,6 +59,11 @@ Result<CommandData> CommandData::from(const wasmrt_command_config& config) {
   return data;
 }
 
+bool CommandData::has_variable(std::string_view name) const {
+  return std::any_of(variable_names.begin(), variable_names.end(),
+                     [name](const std::string& configured) { return configured == name; });
+}
+
 Result<std::unique_ptr<Command>> Command::create(std::shared_ptr<Module> module,
                                                  const wasmrt_command_config& config) {
   std::unique_ptr<Command> command(new Command());
@@ -71,11 +76,6 @@ Result<std::unique_ptr<Command>> Command::create(std::shared_ptr<Module> module,
   if (!data.is_ok()) return data.status();
   command->data_ = data.take();
   return command;
-}
-
-bool Command::has_variable(std::string_view name) const {
-  return std::any_of(data_.variable_names.begin(), data_.variable_names.end(),
-                     [name](const std::string& configured) { return configured == name; });
 }
 
 }  // namespace wasmrt

@@ -24,6 +24,8 @@ struct CommandData {
   wasmrt_limits limits{};
 
   static Result<CommandData> from(const wasmrt_command_config& config);
+
+  [[nodiscard]] bool has_variable(std::string_view name) const;
 };
 
 /// A module with all that is the same for each of its runs. Immutable; shared
@@ -34,13 +36,10 @@ class Command {
                                                  const wasmrt_command_config& config);
 
   /// Runs it once on the calling thread; see wasmrt_run().
-  wasmrt_status run(std::span<const wasmrt_variable> variables, const wasmrt_streams& streams,
-                    void* baton, wasmrt_result& result) const;
+  wasmrt_status run(const wasmrt_streams& streams, void* baton, wasmrt_result& result) const;
 
  private:
   Command() = default;
-
-  [[nodiscard]] bool has_variable(std::string_view name) const;
 
   std::shared_ptr<Module> module_;
   std::string entry_point_;

@@ -89,7 +89,7 @@ class Rewinding : public ::testing::Test {
   TemporaryDirectory directory_;
   FakeHost host_;
   wasi::StringBlock none_;
-  wasi::Context context_{{.arguments = &none_, .environment = &none_, .preopens = {}}, host_};
+  wasi::Context context_{{.arguments = &none_, .preopens = {}}, host_};
   wasmrt_streams streams_{};
   std::shared_ptr<Engine> engine_;
   std::shared_ptr<Module> module_;

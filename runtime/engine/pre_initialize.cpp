@@ -42,6 +42,9 @@ OpenedFile describe(const struct stat& info, std::string path) {
 /// deadline but that of the process.
 class InitHost final : public wasi::Host {
  public:
+  explicit InitHost(const wasi::StringBlock& environment) : environment_(environment) {}
+
+  const wasi::StringBlock& environment() override { return environment_; }
   StreamResult read_stdin(std::span<uint8_t> /*buffer*/) override { return {}; }
   StreamResult write_stdout(std::span<const uint8_t> bytes) override { return keep(bytes); }
   StreamResult write_stderr(std::span<const uint8_t> bytes) override { return keep(bytes); }
@@ -68,6 +71,7 @@ class InitHost final : public wasi::Host {
     return {.bytes = bytes.size()};
   }
 
+  const wasi::StringBlock& environment_;
   std::string output_;
   std::vector<OpenedFile> files_;
 };
@@ -97,8 +101,8 @@ class Initialization {
   Initialization(const CommandData& command, std::string init)
       : init_(std::move(init)),
         memory_bytes_(command.limits.memory_bytes),
+        host_(command.environment),
         context_({.arguments = &command.arguments,
-                  .environment = &command.environment,
                   .preopens = command.preopens,
                   .max_descriptors = command.limits.max_descriptors},
                  host_) {}

@@ -60,16 +60,36 @@ uintptr_t stack_lowest() {
   return lowest;
 }
 
-/// The caller's streams and the run's limits, as WASI sees them.
+/// The caller's streams and variables, and the run's limits, as WASI sees them.
 class RunHost final : public wasi::Host {
  public:
-  RunHost(const wasmrt_streams& streams, void* baton, const wasmrt_limits& limits, int64_t start_ns)
-      : streams_(streams),
+  /// @param room  for the environment.
+  RunHost(const CommandData& command, wasi::StringBlock& room, const wasmrt_streams& streams,
+          void* baton, int64_t start_ns)
+      : command_(command),
+        environment_(room),
+        streams_(streams),
         baton_(baton),
-        limits_(limits),
-        deadline_ns_(start_ns + limits.wall_ms * kMillisecond),
+        limits_(command.limits),
+        deadline_ns_(start_ns + limits_.wall_ms * kMillisecond),
         next_aborted_ns_(start_ns + kAbortedPeriod),
-        cpu_start_ns_(limits.cpu_ms == 0 ? 0 : now_ns(CLOCK_THREAD_CPUTIME_ID)) {}
+        cpu_start_ns_(limits_.cpu_ms == 0 ? 0 : now_ns(CLOCK_THREAD_CPUTIME_ID)) {}
+
+  const wasi::StringBlock& environment() override {
+    if (has_environment_) return environment_;
+    has_environment_ = true;
+    environment_.bytes.assign(command_.environment.bytes);
+    environment_.count = command_.environment.count;
+    if (streams_.environment == nullptr) return environment_;
+    const wasmrt_variable* variables = nullptr;
+    const size_t count = streams_.environment(baton_, &variables);
+    for (const auto& [name, value] : std::span(variables, count)) {
+      if (command_.has_variable(name)) continue;
+      environment_.bytes.append(name).push_back('=');
+      environment_.append(value);
+    }
+    return environment_;
+  }
 
   wasi::StreamResult read_stdin(std::span<uint8_t> buffer) override {
     const int64_t left_ms = (deadline_ns_ - now_ns(CLOCK_MONOTONIC)) / kMillisecond;
@@ -92,9 +112,9 @@ class RunHost final : public wasi::Host {
       if (streams_.write(baton_, piece.data(), piece.size()) != 0) return {.stop = given_up()};
       output_bytes_ += piece.size();
       rest = rest.subspan(piece.size());
-      if (const Stop stop = check(); stop != Stop::kNone) {
-        return {.bytes = bytes.size() - rest.size(), .stop = stop};
-      }
+      // Behind the last one the engine looks, if a tick has passed.
+      const Stop stop = rest.empty() ? Stop::kNone : check();
+      if (stop != Stop::kNone) return {.bytes = bytes.size() - rest.size(), .stop = stop};
     }
     return {.bytes = bytes.size()};
   }
@@ -143,6 +163,9 @@ class RunHost final : public wasi::Host {
     return now_ns(CLOCK_MONOTONIC) < deadline_ns_ ? Stop::kAborted : time_is_up();
   }
 
+  const CommandData& command_;
+  wasi::StringBlock& environment_;
+  bool has_environment_ = false;
   const wasmrt_streams& streams_;
   void* baton_;
   const wasmrt_limits& limits_;
@@ -215,8 +238,7 @@ void report_stop(const RunHost& host, const wasi::Context& context, const wasmrt
 
 }  // namespace
 
-wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
-                           const wasmrt_streams& streams, void* baton,
+wasmrt_status Command::run(const wasmrt_streams& streams, void* baton,
                            wasmrt_result& result) const {
   const Module::Parts& module = module_->parts();
   Engine::Parts& engine = module.engine->parts();
@@ -240,36 +262,27 @@ wasmrt_status Command::run(std::span<const wasmrt_variable> variables,
     return WASMRT_RESOURCES;
   }
 
-  const int64_t asked_ns = now_ns(CLOCK_MONOTONIC);
-  if (!engine.places.take(engine.wait)) {
-    result.wait_ns = static_cast<uint64_t>(now_ns(CLOCK_MONOTONIC) - asked_ns);
-    explain(result, WASMRT_FAILED,
-            "as many instances run as are allowed, and none ended within " +
-                seconds_text(static_cast<uint32_t>(engine.wait.count())));
-    return WASMRT_BUSY;
+  int64_t start_ns = now_ns(CLOCK_MONOTONIC);
+  if (!engine.places.take_free()) {
+    const int64_t asked_ns = start_ns;
+    const bool has_place = engine.places.take(engine.wait);
+    start_ns = now_ns(CLOCK_MONOTONIC);
+    result.wait_ns = static_cast<uint64_t>(start_ns - asked_ns);
+    if (!has_place) {
+      explain(result, WASMRT_FAILED,
+              "as many instances run as are allowed, and none ended within " +
+                  seconds_text(static_cast<uint32_t>(engine.wait.count())));
+      return WASMRT_BUSY;
+    }
   }
   const PlaceUse place(engine.places);
   const TickerUse tick(*engine.ticker);
-  const int64_t start_ns = now_ns(CLOCK_MONOTONIC);
-  result.wait_ns = static_cast<uint64_t>(start_ns - asked_ns);
 
   std::unique_ptr<Instance> instance = engine.idle.take(*module_, data_.limits.memory_bytes);
   if (!instance) instance = Instance::create(*module_, data_.limits.memory_bytes);
 
-  // One block, copied into the guest in one go.
-  wasi::StringBlock& environment = instance->environment();
-  environment.bytes.assign(data_.environment.bytes);
-  environment.count = data_.environment.count;
-  for (const wasmrt_variable& variable : variables) {
-    const std::string_view name(variable.name);
-    if (has_variable(name)) continue;
-    environment.bytes.append(name).push_back('=');
-    environment.append(variable.value);
-  }
-
-  RunHost host(streams, baton, data_.limits, start_ns);
+  RunHost host(data_, instance->environment(), streams, baton, start_ns);
   wasi::Context context({.arguments = &data_.arguments,
-                         .environment = &environment,
                          .preopens = data_.preopens,
                          .max_descriptors = data_.limits.max_descriptors,
                          .stack_bytes = engine.stack_bytes,

@@ -28,6 +28,8 @@ namespace {
 
 /// Standard streams kept in memory, with switches for what a server may meet.
 struct Streams {
+  std::vector<wasmrt_variable> environment;
+  int asked_for_environment = 0;
   std::string input;
   size_t position = 0;
   std::string output;
@@ -68,6 +70,12 @@ struct Streams {
       ++self->asked;
       if (self->when_asked) self->when_asked();
       return self->abort ? 1 : 0;
+    };
+    streams.environment = [](void* baton, const wasmrt_variable** variables) {
+      auto* self = static_cast<Streams*>(baton);
+      ++self->asked_for_environment;
+      *variables = self->environment.data();
+      return self->environment.size();
     };
     return streams;
   }
@@ -156,8 +164,7 @@ class Run : public ::testing::Test {
     return wasmrt_command_create(module_, &config, &command_, &error_);
   }
 
-  wasmrt_result run(Streams& streams, std::vector<wasmrt_variable> environment = {},
-                    bool trace = false) {
+  wasmrt_result run(Streams& streams, bool trace = false) {
     if (command_ == nullptr) return {};
     wasmrt_streams table = Streams::table();
     if (trace) {
@@ -167,8 +174,7 @@ class Run : public ::testing::Test {
     }
     wasmrt_result result{};
     result.size = sizeof result;
-    status_ = wasmrt_run(command_, environment.data(), environment.size(), &table, &streams,
-                         &result);
+    status_ = wasmrt_run(command_, &table, &streams, &result);
     return result;
   }
 
@@ -436,7 +442,7 @@ TEST_F(Run, AGuestMayRunWhileAnotherIsAsked) {
       const wasmrt_streams table = Streams::table();
       wasmrt_result result{};
       result.size = sizeof result;
-      wasmrt_run(command, nullptr, 0, &table, &streams, &result);
+      wasmrt_run(command, &table, &streams, &result);
       outcomes.push_back(result.outcome);
     }
   };
@@ -628,8 +634,19 @@ TEST_F(Run, ConfiguredVariablesWinOverTheRequests) {
   config.environment = configured;
   config.environment_count = 2;
   ASSERT_EQ(make_command(config), WASMRT_OK);
-  run(streams_, {{"A", "from the request"}, {"C", ""}, {"AB", "x"}});
+  streams_.environment = {{"A", "from the request"}, {"C", ""}, {"AB", "x"}};
+  run(streams_);
   EXPECT_EQ(streams_.output, std::string("B=fixed\0A=\xff\xfe\0C=\0AB=x\0", 21));
+}
+
+TEST_F(Run, VariablesAreMadeOnceForAGuestThatAsks) {
+  run_once(dump("environ"));
+  EXPECT_EQ(streams_.asked_for_environment, 1) << "for its size, and for the variables themselves";
+}
+
+TEST_F(Run, VariablesAreNotMadeForAGuestThatDoesNotAsk) {
+  run_once(dump("args"));
+  EXPECT_EQ(streams_.asked_for_environment, 0);
 }
 
 TEST_F(Run, NothingOfARunIsLeftForTheNext) {
@@ -693,7 +710,7 @@ TEST_F(Run, TracesHostCallsWithTheirResults) {
       (drop (call $unlink (i32.const 77) (i32.const -1) (i32.const 3)))
       (call $proc_exit (i32.const 3))))");
   ASSERT_EQ(make_command(), WASMRT_OK);
-  run(streams_, {}, true);
+  run(streams_, true);
   const std::vector<std::string> expected = {
       "fd_write(1, 0, 1, 8) = 0", "path_unlink_file(77, \"a\\x0ab\") = 8",
       "path_unlink_file(77, outside of memory) = 8", "proc_exit(3)"};
@@ -767,7 +784,7 @@ TEST_F(Run, PastTheLastPlaceARunIsRefusedAfterItsWait) {
       const wasmrt_streams table = Streams::table();
       wasmrt_result result{};
       result.size = sizeof result;
-      while (wasmrt_run(command_, nullptr, 0, &table, &streams, &result) == WASMRT_BUSY) {
+      while (wasmrt_run(command_, &table, &streams, &result) == WASMRT_BUSY) {
       }
     });
   }
@@ -799,7 +816,7 @@ TEST_F(Run, ManyThreadsRunOneCommand) {
         const wasmrt_streams table = Streams::table();
         wasmrt_result result{};
         result.size = sizeof result;
-        if (wasmrt_run(command_, nullptr, 0, &table, &streams, &result) != WASMRT_OK ||
+        if (wasmrt_run(command_, &table, &streams, &result) != WASMRT_OK ||
             result.outcome != WASMRT_EXITED || streams.output != streams.input) {
           ++wrong;
         }
@@ -829,7 +846,7 @@ TEST_F(Run, AThreadWithTooLittleStackIsToldSo) {
                   Streams streams;
                   const wasmrt_streams table = Streams::table();
                   c->result.size = sizeof c->result;
-                  c->status = wasmrt_run(c->command, nullptr, 0, &table, &streams, &c->result);
+                  c->status = wasmrt_run(c->command, &table, &streams, &c->result);
                   return nullptr;
                 },
                 &call),

@@ -149,7 +149,7 @@ class StartImage : public ::testing::Test {
     streams.aborted = [](void*) { return 0; };
     wasmrt_result result{};
     result.size = sizeof result;
-    EXPECT_EQ(wasmrt_run(runnable, nullptr, 0, &streams, nullptr, &result), WASMRT_OK)
+    EXPECT_EQ(wasmrt_run(runnable, &streams, nullptr, &result), WASMRT_OK)
         << result.message;
     EXPECT_EQ(result.outcome, WASMRT_EXITED) << result.message;
     wasmrt_command_release(runnable);

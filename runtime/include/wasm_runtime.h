@@ -381,8 +381,9 @@ WASMRT_API void wasmrt_command_release(wasmrt_command *command);
 /* ------------------------------------------------------------------------ */
 /* Runs                                                                     */
 
-/** The streams of one run. All functions are called on the thread that called
- *  wasmrt_run(), and only while it runs. None but `trace` may be NULL. */
+/** The streams of one run, and its variables. All functions are called on the
+ *  thread that called wasmrt_run(), and only while it runs. None but `trace` and
+ *  `environment` may be NULL. */
 typedef struct wasmrt_streams {
     size_t size;              /**< sizeof(wasmrt_streams) */
     /** The descriptors behind standard input, output and error, which let the
@@ -411,6 +412,13 @@ typedef struct wasmrt_streams {
      *  and result, one line, control characters escaped. May be NULL, which
      *  costs nothing. */
     void (*trace)(void *baton, const char *line);
+    /** Variables of this run. Called when the guest asks for its environment,
+     *  which many never do; once at most. A name that the command's own
+     *  environment has is left out, so what was configured wins. May be NULL:
+     *  there are none.
+     *  @param variables  receives them; they live until the run ends.
+     *  @return how many there are. */
+    size_t (*environment)(void *baton, const wasmrt_variable **variables);
 } wasmrt_streams;
 
 /** How a guest ended. */
@@ -460,20 +468,15 @@ typedef struct wasmrt_result {
 /**
  * Runs a command once.
  *
- * @param command      see above.
- * @param environment  variables of this run, `environment_count` of them; a
- *                     name that the command's own environment has is left out,
- *                     so what was configured wins. May be NULL.
- * @param streams      see above.
- * @param baton        given to each of them.
- * @param result       filled in always.
+ * @param command  see above.
+ * @param streams  see above.
+ * @param baton    given to each of them.
+ * @param result   filled in always.
  * @return WASMRT_OK if the guest was started (see result->outcome),
  *         WASMRT_BUSY if no place became free in time, WASMRT_RESOURCES if it
  *         could not be instantiated (result->message says why).
  */
 WASMRT_API wasmrt_status wasmrt_run(const wasmrt_command *command,
-                                    const wasmrt_variable *environment,
-                                    size_t environment_count,
                                     const wasmrt_streams *streams, void *baton,
                                     wasmrt_result *result);
 

@@ -24,23 +24,9 @@ struct Preopen {
   bool exec = false;  ///< beneath it a file may have and get any mode
 };
 
-/// Strings as the guest gets them: each followed by a NUL byte, one behind
-/// the other, so that args_get and environ_get are one copy and a scan.
-struct StringBlock {
-  std::string bytes;
-  uint32_t count = 0;
-
-  void append(std::string_view text) {
-    bytes.append(text);
-    bytes.push_back('\0');
-    ++count;
-  }
-};
-
 /// What a Context is made from. All of it must outlive the Context.
 struct ContextConfig {
   const StringBlock* arguments = nullptr;
-  const StringBlock* environment = nullptr;
   std::span<const Preopen> preopens;
   uint32_t max_descriptors = 256;
   PathWalk path_walk = PathWalk::kAutomatic;
@@ -62,7 +48,6 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   [[nodiscard]] const StringBlock& arguments() const { return *config_.arguments; }
-  [[nodiscard]] const StringBlock& environment() const { return *config_.environment; }
   [[nodiscard]] Host& host() { return host_; }
   [[nodiscard]] FdTable& fds() { return fds_; }
   [[nodiscard]] LockDirectories& lock_directories() { return lock_directories_; }

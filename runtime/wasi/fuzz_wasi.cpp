@@ -66,6 +66,8 @@ bool contains_secret(std::string_view text) {
 /// begins to wait.
 class FuzzHost : public Host {
  public:
+  FuzzHost() { environment_.append("NAME=value"); }
+  const StringBlock& environment() override { return environment_; }
   StreamResult read_stdin(std::span<uint8_t> buffer) override {
     std::ranges::fill(buffer, 'i');
     return {.bytes = buffer.size()};
@@ -229,14 +231,11 @@ void run(World& world, Input& input) {
   FuzzHost host;
   StringBlock arguments;
   arguments.append("program");
-  StringBlock environment;
-  environment.append("NAME=value");
   const std::array<Preopen, 3> preopens = {
       Preopen{"/", world.path("rw")}, Preopen{"/ro", world.path("ro"), true},
       Preopen{.guest_path = "/exec", .host_path = world.path("exec"), .exec = true}};
   const PathWalk walk = (input.take<uint8_t>() & 1) != 0 ? PathWalk::kOwn : PathWalk::kKernel;
   Context context({.arguments = &arguments,
-                   .environment = &environment,
                    .preopens = preopens,
                    .max_descriptors = 16,
                    .path_walk = walk},

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 
 namespace wasmrt::wasi {
 
@@ -14,6 +16,19 @@ enum class Stop : uint8_t {
   kTimedOut,     ///< wall or processor time used up
   kOutputLimit,  ///< standard output past its limit
   kAborted,      ///< nobody wants the result any more
+};
+
+/// Strings as the guest gets them: each followed by a NUL byte, one behind
+/// the other, so that args_get and environ_get are one copy and a scan.
+struct StringBlock {
+  std::string bytes;
+  uint32_t count = 0;
+
+  void append(std::string_view text) {
+    bytes.append(text);
+    bytes.push_back('\0');
+    ++count;
+  }
 };
 
 /// What a host stream answered.
@@ -33,11 +48,15 @@ struct StreamInfo {
 };
 
 /// The outside world of one run, so far as it is not the file system: the
-/// standard streams, the time that is left, the wish to go on. One small
+/// environment, the standard streams, the time that is left, the wish to go on. One small
 /// interface, so that a test can stand in for it. Used by one thread.
 class Host {
  public:
   virtual ~Host() = default;
+
+  /// The guest's variables, "name=value" each; the same ones whenever it asks. They live as
+  /// long as the host.
+  virtual const StringBlock& environment() = 0;
 
   /// Reads standard input; may block, but no longer than the run may last.
   virtual StreamResult read_stdin(std::span<uint8_t> buffer) = 0;

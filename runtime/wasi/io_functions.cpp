@@ -22,6 +22,9 @@ namespace {
 /// Vectors that one call looks at, as Linux has it; the rest is left to the
 /// next call of the guest, which hears how many bytes were moved.
 constexpr uint32_t kMaxVectors = 1024;
+/// As many as most calls have at most. A frame with room for more lies in other pages of the
+/// stack than the rest of a run.
+constexpr uint32_t kFewVectors = 8;
 
 /// Bytes that one call moves, so that no call takes long: of regular files,
 /// and of everything whose speed is not known (devices, FIFOs, the error log).
@@ -31,12 +34,13 @@ constexpr uint64_t kMaxOtherBytes = uint64_t{1} << 20;
 constexpr uint64_t kMaxStreamBytes = 0x7ffff000;
 
 /// A guest's vectors, each checked against the end of its memory.
+template <uint32_t kMost>
 class Vectors {
  public:
   /// @param limit  bytes; what is past it is cut off.
   Errno load(GuestMemory memory, GuestPtr iovs, GuestSize count, uint64_t limit) {
     if (!memory.contains(iovs, uint64_t{count} * sizeof(Iovec))) return Errno::kFault;
-    count = std::min(count, kMaxVectors);
+    count = std::min(count, kMost);
     for (GuestSize i = 0; i < count; ++i) {
       Iovec vector;
       (void)memory.load(iovs + i * static_cast<GuestPtr>(sizeof(Iovec)), vector);
@@ -54,7 +58,7 @@ class Vectors {
 
  private:
   uint32_t count_ = 0;
-  std::array<iovec, kMaxVectors> vectors_;
+  std::array<iovec, kMost> vectors_;
 };
 
 std::span<uint8_t> bytes_of(const iovec& vector) {
@@ -141,14 +145,15 @@ Errno write_stream(Context& context, const Descriptor& stream, std::span<const i
 }
 
 /// Both reading functions; without an offset at the file's position.
-Errno read(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+template <uint32_t kMostVectors>
+[[gnu::noinline]] Errno read_into(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
            std::optional<uint64_t> offset, GuestPtr bytes_read) {
   Descriptor* descriptor = context.fds().find(fd);
   if (descriptor == nullptr || descriptor->is_directory()) return Errno::kBadf;
   if (!memory.contains(bytes_read, sizeof(uint32_t))) return Errno::kFault;
   if (offset && descriptor->is_stream()) return Errno::kSpipe;
   if (offset > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) return Errno::kInval;
-  Vectors vectors;
+  Vectors<kMostVectors> vectors;
   if (const Errno result = vectors.load(memory, iovs, count, limit_of(*descriptor));
       result != Errno::kSuccess) {
     return result;
@@ -173,15 +178,17 @@ Errno read(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, Gue
   return result;
 }
 
-Errno write(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
-            std::optional<uint64_t> offset, GuestPtr bytes_written) {
+template <uint32_t kMostVectors>
+[[gnu::noinline]] Errno write_from(Context& context, GuestMemory memory, uint32_t fd,
+                                   GuestPtr iovs, GuestSize count, std::optional<uint64_t> offset,
+                                   GuestPtr bytes_written) {
   Descriptor* descriptor = context.fds().find(fd);
   if (descriptor == nullptr || descriptor->is_directory()) return Errno::kBadf;
   if (!memory.contains(bytes_written, sizeof(uint32_t))) return Errno::kFault;
   if (offset && descriptor->is_stream()) return Errno::kSpipe;
   if (descriptor->is_file() && !descriptor->writable) return Errno::kBadf;
   if (offset > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) return Errno::kInval;
-  Vectors vectors;
+  Vectors<kMostVectors> vectors;
   if (const Errno result = vectors.load(memory, iovs, count, limit_of(*descriptor));
       result != Errno::kSuccess) {
     return result;
@@ -207,6 +214,18 @@ Errno write(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, Gu
   }
   if (result == Errno::kSuccess) (void)memory.store(bytes_written, moved);
   return result;
+}
+
+Errno read(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+           std::optional<uint64_t> offset, GuestPtr bytes_read) {
+  return (count <= kFewVectors ? read_into<kFewVectors> : read_into<kMaxVectors>)(
+      context, memory, fd, iovs, count, offset, bytes_read);
+}
+
+Errno write(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
+            std::optional<uint64_t> offset, GuestPtr bytes_written) {
+  return (count <= kFewVectors ? write_from<kFewVectors> : write_from<kMaxVectors>)(
+      context, memory, fd, iovs, count, offset, bytes_written);
 }
 
 }  // namespace

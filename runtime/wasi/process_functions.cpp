@@ -64,12 +64,12 @@ Errno args_sizes_get(Context& context, GuestMemory memory, GuestPtr count, Guest
 
 Errno environ_get(Context& context, GuestMemory memory, GuestPtr environ,
                   GuestPtr environ_buf) noexcept {
-  return store_strings(context.environment(), memory, environ, environ_buf);
+  return store_strings(context.host().environment(), memory, environ, environ_buf);
 }
 
 Errno environ_sizes_get(Context& context, GuestMemory memory, GuestPtr count,
                         GuestPtr size) noexcept {
-  return store_sizes(context.environment(), memory, count, size);
+  return store_sizes(context.host().environment(), memory, count, size);
 }
 
 Errno clock_res_get(Context& /*context*/, GuestMemory memory, uint32_t id,

@@ -19,7 +19,7 @@ class StringsTest : public testing::TestWithParam<const char*> {
   StringsTest()
       : get_(std::string(GetParam()) + "_get"), sizes_(std::string(GetParam()) + "_sizes_get") {}
   StringBlock& block() {
-    return GetParam() == std::string_view("args") ? guest_.arguments : guest_.environment;
+    return GetParam() == std::string_view("args") ? guest_.arguments : guest_.host.variables;
   }
 
   TestGuest guest_;
@@ -157,7 +157,7 @@ TEST(RandomTest, RefusesBadPointers) {
 TEST(RandomTest, AsksWhetherToGoOn) {
   FakeHost host;
   StringBlock none;
-  Context context({.arguments = &none, .environment = &none, .preopens = {}}, host);
+  Context context({.arguments = &none, .preopens = {}}, host);
   std::vector<uint8_t> memory(8 << 20);
   host.stop_at_check = 2;
   RawValue values[2] = {};
@@ -177,7 +177,6 @@ TEST(StackTest, TellsWhatIsLeft) {
   char here = 0;
   const auto space_in = [&](uint64_t bytes, uint64_t used, uint32_t ptr, StackSpace& space) {
     Context context({.arguments = &none,
-                     .environment = &none,
                      .preopens = {},
                      .stack_bytes = bytes,
                      .stack_end = reinterpret_cast<uintptr_t>(&here) + used - bytes},

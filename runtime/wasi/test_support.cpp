@@ -89,7 +89,6 @@ TestGuest::TestGuest(std::vector<Preopen> preopens, PathWalk walk, uint32_t max_
     : preopens_(std::move(preopens)),
       memory_(kMemorySize),
       context({.arguments = &arguments,
-               .environment = &environment,
                .preopens = preopens_,
                .max_descriptors = max_descriptors,
                .path_walk = walk},

@@ -52,6 +52,7 @@ class TemporaryDirectory {
 /// An outside world that remembers what it was told.
 class FakeHost : public Host {
  public:
+  const StringBlock& environment() override { return variables; }
   StreamResult read_stdin(std::span<uint8_t> buffer) override;
   StreamResult write_stdout(std::span<const uint8_t> bytes) override;
   StreamResult write_stderr(std::span<const uint8_t> bytes) override;
@@ -60,6 +61,7 @@ class FakeHost : public Host {
   Stop check() override;
   int64_t deadline_ns() const override { return std::numeric_limits<int64_t>::max(); }
 
+  StringBlock variables;
   std::string input;
   std::string output;
   std::string errors;
@@ -136,7 +138,6 @@ class TestGuest {
 
   FakeHost host;
   StringBlock arguments;
-  StringBlock environment;
 
  private:
   Errno call(std::string_view module, std::string_view name,
