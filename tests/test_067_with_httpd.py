@@ -42,7 +42,7 @@ def configure():
             conf.add(f'LoadModule {name}_module "{env.libexec_dir}/mod_{name}.so"')
         conf.add(f'''
 Define env_module "{paths.test_guests}/env.wasm"
-LogFormat "%U %{{WASM_OUTCOME}}e %{{WASM_RUN_US}}e %{{WASM_MEMORY}}e" wasm
+LogFormat "%U %{{WASM_OUTCOME}}e %{{WASM_RUN_US}}e %{{WASM_MEMORY}}e %{{SERVER_PROTOCOL}}e" wasm
 CustomLog "{env.server_logs_dir}/wasm_log" wasm
 Alias "/pages" "{docs}"
 <Directory "{docs}">
@@ -242,10 +242,20 @@ class TestSubrequests:
 
 class TestAccessLog:
 
-    def test_067_20_what_a_run_took(self, env):
-        assert env.curl_get(env.mkurl("/match/18")).response["status"] == 200
-        with open(os.path.join(env.server_logs_dir, "wasm_log"), encoding="utf-8") as log:
-            (line,) = [line.split() for line in log if line.startswith("/match/18 ")]
+    @pytest.fixture
+    def logged(self, env):
+        def last(path):
+            assert env.curl_get(env.mkurl(path)).response["status"] == 200
+            with open(os.path.join(env.server_logs_dir, "wasm_log"), encoding="utf-8") as log:
+                return [line.split() for line in log if line.startswith(f"{path} ")][-1]
+        return last
+
+    def test_067_20_what_a_run_took(self, logged):
+        line = logged("/match/18")
         assert line[1] == "exited"
         assert line[2].isdigit()
         assert int(line[3]) >= 65536
+
+    @pytest.mark.parametrize("path, logs", [("/match/19", "HTTP/1.1"), ("/hello", "-")])
+    def test_067_21_variables_if_the_guest_asks(self, logged, path, logs):
+        assert logged(path)[4] == logs

@@ -59,6 +59,10 @@ STARTUP_MESSAGE = r'(?:Fatal error|Warning|Notice|Deprecated): +PHP Startup: [^\
 # What the guest's syslog() writes to standard error, and others where no test looks.
 SYSTEM_LOG = r'^syslog (?:emerg|alert|crit|err|warning|notice|info|debug): [^\n]*\n'
 
+# Where a test expects a number that follows from addresses of 64 bits, it expects the one that follows from
+# 32 bits of the guest. Such a test means to ask for 64 bits, but asks for the size of integers.
+NUMBERS_OF_32_BITS = {'ext/opcache/tests/gh9259_001.phpt': ('equal to 32767,', 'equal to 4095,')}
+
 NEEDS_CGI_VARIABLES = ('GET', 'POST', 'POST_RAW', 'PUT', 'GZIP_POST', 'DEFLATE_POST', 'COOKIE', 'CGI')
 
 
@@ -188,6 +192,10 @@ class Suite:
         for kind in ('EXPECT', 'EXPECTF', 'EXPECTREGEX'):
             if kind + '_EXTERNAL' in test:
                 test[kind] = (path.parent / test[kind + '_EXTERNAL'].strip()).read_bytes().decode('latin1')
+        for name, numbers in NUMBERS_OF_32_BITS.items():
+            if not native and str(path).endswith('/' + name):
+                assert numbers[0] in test['EXPECTF']
+                test['EXPECTF'] = test['EXPECTF'].replace(*numbers)
         for name in ('PHPDBG', 'GZIP_POST', 'DEFLATE_POST', 'PUT', 'CAPTURE_STDIO', 'XFAIL'):
             if name in test:
                 return 'skip', name

@@ -22,7 +22,6 @@
 #include "http_request.h"
 
 #include "mod_wasm.h"
-#include "wasm_cgi.h"
 #include "wasm_child.h"
 #include "wasm_io.h"
 #include "wasm_resources.h"

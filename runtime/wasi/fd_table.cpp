@@ -18,13 +18,11 @@ constexpr uint32_t kStreams = 3;
 
 FdTable::FdTable(std::span<const Preopen> preopens, uint32_t limit)
     : limit_(std::max(limit, kStreams + static_cast<uint32_t>(preopens.size()))) {
-  uint32_t number;
   for (uint8_t stream = 0; stream < kStreams; ++stream) {
-    Descriptor descriptor;
-    descriptor.kind = Descriptor::Kind::kStream;
-    descriptor.stream = stream;
-    (void)insert(std::move(descriptor), number);
+    slots_[stream].kind = Descriptor::Kind::kStream;
+    slots_[stream].stream = stream;
   }
+  open_ = lowest_free_ = end_ = kStreams;
   for (const Preopen& preopen : preopens) {
     Descriptor descriptor;
     descriptor.kind = Descriptor::Kind::kDirectory;
@@ -32,6 +30,7 @@ FdTable::FdTable(std::span<const Preopen> preopens, uint32_t limit)
     descriptor.read_only = preopen.read_only;
     descriptor.exec = preopen.exec;
     descriptor.preopen = &preopen;
+    uint32_t number;
     if (insert(std::move(descriptor), number) != Errno::kSuccess) return;
   }
 }
