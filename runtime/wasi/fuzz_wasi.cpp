@@ -82,6 +82,9 @@ class FuzzHost : public Host {
   StreamInfo stream_info(int /*fd*/) const override { return {}; }
   Stop check() override { return Stop::kTimedOut; }
   int64_t deadline_ns() const override { return 0; }
+
+ private:
+  StringBlock environment_;
 };
 
 /// The file system that the guests get, made anew for each sequence.
