@@ -15,14 +15,6 @@ class Places {
  public:
   explicit Places(uint32_t count) : free_(count) {}
 
-  /// @return false if none is free now.
-  [[nodiscard]] bool take_free() {
-    const std::scoped_lock lock(mutex_);
-    if (free_ == 0) return false;
-    --free_;
-    return true;
-  }
-
   /// @return false if none became free within `wait`.
   [[nodiscard]] bool take(std::chrono::milliseconds wait) {
     std::unique_lock lock(mutex_);

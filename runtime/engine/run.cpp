@@ -112,9 +112,9 @@ class RunHost final : public wasi::Host {
       if (streams_.write(baton_, piece.data(), piece.size()) != 0) return {.stop = given_up()};
       output_bytes_ += piece.size();
       rest = rest.subspan(piece.size());
-      // Behind the last one the engine looks, if a tick has passed.
-      const Stop stop = rest.empty() ? Stop::kNone : check();
-      if (stop != Stop::kNone) return {.bytes = bytes.size() - rest.size(), .stop = stop};
+      if (const Stop stop = check(); stop != Stop::kNone) {
+        return {.bytes = bytes.size() - rest.size(), .stop = stop};
+      }
     }
     return {.bytes = bytes.size()};
   }
@@ -262,21 +262,18 @@ wasmrt_status Command::run(const wasmrt_streams& streams, void* baton,
     return WASMRT_RESOURCES;
   }
 
-  int64_t start_ns = now_ns(CLOCK_MONOTONIC);
-  if (!engine.places.take_free()) {
-    const int64_t asked_ns = start_ns;
-    const bool has_place = engine.places.take(engine.wait);
-    start_ns = now_ns(CLOCK_MONOTONIC);
-    result.wait_ns = static_cast<uint64_t>(start_ns - asked_ns);
-    if (!has_place) {
-      explain(result, WASMRT_FAILED,
-              "as many instances run as are allowed, and none ended within " +
-                  seconds_text(static_cast<uint32_t>(engine.wait.count())));
-      return WASMRT_BUSY;
-    }
+  const int64_t asked_ns = now_ns(CLOCK_MONOTONIC);
+  if (!engine.places.take(engine.wait)) {
+    result.wait_ns = static_cast<uint64_t>(now_ns(CLOCK_MONOTONIC) - asked_ns);
+    explain(result, WASMRT_FAILED,
+            "as many instances run as are allowed, and none ended within " +
+                seconds_text(static_cast<uint32_t>(engine.wait.count())));
+    return WASMRT_BUSY;
   }
   const PlaceUse place(engine.places);
   const TickerUse tick(*engine.ticker);
+  const int64_t start_ns = now_ns(CLOCK_MONOTONIC);
+  result.wait_ns = static_cast<uint64_t>(start_ns - asked_ns);
 
   std::unique_ptr<Instance> instance = engine.idle.take(*module_, data_.limits.memory_bytes);
   if (!instance) instance = Instance::create(*module_, data_.limits.memory_bytes);

@@ -146,8 +146,9 @@ Errno write_stream(Context& context, const Descriptor& stream, std::span<const i
 
 /// Both reading functions; without an offset at the file's position.
 template <uint32_t kMostVectors>
-[[gnu::noinline]] Errno read_into(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs, GuestSize count,
-           std::optional<uint64_t> offset, GuestPtr bytes_read) {
+[[gnu::noinline]] Errno read_into(Context& context, GuestMemory memory, uint32_t fd, GuestPtr iovs,
+                                  GuestSize count, std::optional<uint64_t> offset,
+                                  GuestPtr bytes_read) {
   Descriptor* descriptor = context.fds().find(fd);
   if (descriptor == nullptr || descriptor->is_directory()) return Errno::kBadf;
   if (!memory.contains(bytes_read, sizeof(uint32_t))) return Errno::kFault;
