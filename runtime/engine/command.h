@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/time_slice.h"
 #include "support/status.h"
 #include "wasi/context.h"
 #include "wasm_runtime.h"
@@ -28,8 +29,8 @@ struct CommandData {
   [[nodiscard]] bool has_variable(std::string_view name) const;
 };
 
-/// A module with all that is the same for each of its runs. Immutable; shared
-/// by all threads.
+/// A module with all that is the same for each of its runs. Immutable but for what
+/// is learned of its runs; shared by all threads.
 class Command {
  public:
   static Result<std::unique_ptr<Command>> create(std::shared_ptr<Module> module,
@@ -44,6 +45,7 @@ class Command {
   std::shared_ptr<Module> module_;
   std::string entry_point_;
   CommandData data_;
+  mutable RunTimes times_;
 };
 
 }  // namespace wasmrt

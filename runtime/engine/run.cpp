@@ -292,9 +292,11 @@ wasmrt_status Command::run(const wasmrt_streams& streams, void* baton,
   result.instantiate_ns = static_cast<uint64_t>(entered_ns - start_ns);
 
   if (instantiated) {
+    const RunSlice slice(times_);
     if (module.is_reactor && entry_point_ != "_start") end = instance->call("_initialize");
     if (!end) end = instance->call(entry_point_);
     result.run_ns = static_cast<uint64_t>(now_ns(CLOCK_MONOTONIC) - entered_ns);
+    times_.wall.add(result.run_ns);
   }
   result.memory_bytes = instance->memory_bytes();
   result.input_bytes = host.input_bytes();

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "engine/settings.h"
+#include "engine/time_slice.h"
 #include "engine/wasmtime_handles.h"
 #include "wasm_runtime.h"
 
@@ -825,6 +826,36 @@ TEST_F(Run, ManyThreadsRunOneCommand) {
   }
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(Run, ACommandThatComputesForLongGetsLongTimeSlices) {
+  const uint64_t before = wasmrt::time_slice_ns();
+  if (before == 0) GTEST_SKIP() << "this kernel gives threads no slices of their own";
+  load(R"((data (i32.const 100) "x")
+    (func (export "_start")
+      (local $left i32)
+      (local.set $left (i32.const 50000000))
+      (loop $again
+        (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+      (call $print (i32.const 100) (i32.const 1))))");
+  ASSERT_EQ(make_command(), WASMRT_OK);
+  wasmrt_streams table = Streams::table();
+  table.write = [](void* baton, const void*, size_t) {
+    *static_cast<uint64_t*>(baton) = wasmrt::time_slice_ns();
+    return 0;
+  };
+  uint64_t meanwhile = 0;
+  for (int i = 0; i < 20; ++i) {
+    wasmrt_result result{};
+    result.size = sizeof result;
+    ASSERT_EQ(wasmrt_run(command_, &table, &meanwhile, &result), WASMRT_OK);
+    ASSERT_EQ(result.outcome, WASMRT_EXITED) << result.message;
+    EXPECT_EQ(wasmrt::time_slice_ns(), before);
+    if (i == 0) {
+      EXPECT_EQ(meanwhile, before);
+    }
+  }
+  EXPECT_GT(meanwhile, before);
 }
 
 TEST_F(Run, AThreadWithTooLittleStackIsToldSo) {

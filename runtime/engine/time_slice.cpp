@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/time_slice.h"
+
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+namespace wasmrt {
+namespace {
+
+constexpr uint64_t kLongSliceNs = 25'000'000;
+
+// Older C libraries have neither the call nor the structure, which is the first
+// version of struct sched_attr: sched_setattr(2).
+struct SchedulingAttributes {
+  uint32_t size;
+  uint32_t policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime_ns;  ///< the time slice, for the usual policies
+  uint64_t deadline_ns;
+  uint64_t period_ns;
+};
+
+bool get_attributes(SchedulingAttributes& attributes) {
+  return syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) == 0 &&
+         (attributes.policy == SCHED_OTHER || attributes.policy == SCHED_BATCH);
+}
+
+/// @return the slice before; 0 if it could not be changed.
+uint64_t set_slice(uint64_t ns) {
+  SchedulingAttributes attributes{};
+  if (!get_attributes(attributes) || attributes.runtime_ns == 0) return 0;
+  const uint64_t before = attributes.runtime_ns;
+  attributes.size = sizeof attributes;
+  attributes.runtime_ns = ns;
+  return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0 ? before : 0;
+}
+
+/// Of the calling thread.
+int64_t computing_ns() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+}  // namespace
+
+void UsualTime::add(uint64_t ns) {
+  constexpr int64_t kWeight = 8;
+  constexpr uint64_t kMostUs = 4 * kLongUs;
+  const int64_t before = us_.load(std::memory_order_relaxed);
+  const int64_t change = (static_cast<int64_t>(std::min(ns / 1000, kMostUs)) - before) / kWeight;
+  // What does not change is not taken away from other processors' caches.
+  if (change != 0) us_.store(before + change, std::memory_order_relaxed);
+}
+
+RunSlice::RunSlice(RunTimes& times) : times_(times) {
+  if (!times.wall.is_long()) return;
+  computing_start_ns_ = computing_ns();
+  if (times.computing.is_long()) slice_before_ns_ = set_slice(kLongSliceNs);
+}
+
+RunSlice::~RunSlice() {
+  if (slice_before_ns_ != 0) set_slice(slice_before_ns_);
+  if (computing_start_ns_ >= 0) {
+    times_.computing.add(static_cast<uint64_t>(computing_ns() - computing_start_ns_));
+  }
+}
+
+uint64_t time_slice_ns() {
+  SchedulingAttributes attributes{};
+  return get_attributes(attributes) ? attributes.runtime_ns : 0;
+}
+
+}  // namespace wasmrt
