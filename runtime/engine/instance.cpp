@@ -19,7 +19,7 @@ constexpr size_t kMostWrittenBytes = size_t{16} << 20;
 // A store is not made for ever: whatever the engine may gather in it goes.
 constexpr uint32_t kMostRuns = 10'000;
 
-constexpr std::chrono::seconds kLongestIdle{10};
+constexpr std::chrono::seconds kLongestIdle{60};
 
 [[maybe_unused]] constexpr uint64_t kNever = uint64_t{1} << 62;  // ticks
 

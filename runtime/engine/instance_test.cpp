@@ -335,6 +335,33 @@ TEST_F(WrittenPagesTest, AreRestoredInAChildAsWell) {
   munmap(pristine.data(), size);
 }
 
+// Pages that were zero are not read again: one byte makes the difference.
+TEST_F(WrittenPagesTest, AreWhatTheyWereWhetherZeroOrNot) {
+  constexpr size_t kPages = 7;
+  std::vector<uint8_t> image(kPages * kPage);
+  image.at(1 * kPage) = 1;
+  image.at(3 * kPage - 1) = 2;
+  std::fill_n(image.begin() + static_cast<long>(5 * kPage), kPage, 4);
+  const int file = memfd_create("image", MFD_CLOEXEC);
+  ASSERT_EQ(write(file, image.data(), image.size()), static_cast<ssize_t>(image.size()));
+  const auto map_image = [&] {
+    void* memory = mmap(nullptr, image.size(), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+    return std::span(static_cast<uint8_t*>(memory), image.size());
+  };
+  const std::span<uint8_t> memory = map_image();
+  const std::span<uint8_t> pristine = map_image();
+  WrittenPages written;
+  for (int run = 0; run < 2; ++run) {
+    written.run_begins();
+    std::ranges::fill(memory, 0xff);
+    ASSERT_TRUE(written.restore(memory, pristine.data(), memory.size()));
+    EXPECT_TRUE(std::ranges::equal(memory, image)) << run;
+  }
+  munmap(memory.data(), memory.size());
+  munmap(pristine.data(), pristine.size());
+  close(file);
+}
+
 // What was known of a memory is still true only if no thread wrote more of it, whichever
 // threads restored it, and others, in between.
 TEST_F(WrittenPagesTest, AreFoundWhicheverThreadWroteThemFirst) {

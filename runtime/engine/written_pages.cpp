@@ -81,6 +81,10 @@ void open_in_child() {
 ///         kernel does not tell.
 int scan(ScanArguments& arguments) { return ioctl(pagemap, kScan, &arguments); }
 
+bool is_zero(const uint8_t* bytes, size_t count) {
+  return bytes[0] == 0 && std::memcmp(bytes, bytes + 1, count - 1) == 0;
+}
+
 uint64_t faults_of_thread() {
   rusage usage{};
   getrusage(RUSAGE_THREAD, &usage);
@@ -104,7 +108,7 @@ bool knows_written_pages() {
   return asked && pagemap >= 0;
 }
 
-bool WrittenPages::find(std::span<uint8_t> memory, size_t most_bytes) {
+bool WrittenPages::find(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes) {
   // Else the kernel may join pages behind the guest's back, and one that had not
   // been written could then be written without a fault.
   if (!are_known_) madvise(memory.data(), memory.size(), MADV_NOHUGEPAGE);
@@ -134,12 +138,24 @@ bool WrittenPages::find(std::span<uint8_t> memory, size_t most_bytes) {
       const size_t bytes = region.end - region.start;
       if (bytes / page > left) return false;
       left -= bytes / page;
-      ranges_.push_back({region.start - start, bytes});
+      add(pristine, region.start - start, bytes, page);
     }
     at = arguments.walk_end;
   }
   are_known_ = true;
   return true;
+}
+
+void WrittenPages::add(const uint8_t* pristine, size_t offset, size_t bytes, size_t page) {
+  for (const size_t end = offset + bytes; offset < end; offset += page) {
+    const bool zero = is_zero(pristine + offset, page);
+    if (!ranges_.empty() && ranges_.back().zero == zero &&
+        ranges_.back().offset + ranges_.back().bytes == offset) {
+      ranges_.back().bytes += page;
+    } else {
+      ranges_.push_back({offset, page, zero});
+    }
+  }
 }
 
 void WrittenPages::run_begins() {
@@ -156,9 +172,13 @@ bool WrittenPages::restore(std::span<uint8_t> memory, const uint8_t* pristine, s
   // and ended within this one, in a filter that its output went through.
   const bool was_fault = faults != faults_at_begin_;
   faults_before = faults;
-  if ((was_fault || !are_known_) && !find(memory, most_bytes)) return false;
-  for (const auto& [offset, bytes] : ranges_) {
-    std::memcpy(memory.data() + offset, pristine + offset, bytes);
+  if ((was_fault || !are_known_) && !find(memory, pristine, most_bytes)) return false;
+  for (const auto& [offset, bytes, zero] : ranges_) {
+    if (zero) {
+      std::memset(memory.data() + offset, 0, bytes);
+    } else {
+      std::memcpy(memory.data() + offset, pristine + offset, bytes);
+    }
   }
   return true;
 }

@@ -34,9 +34,11 @@ class WrittenPages {
   struct Range {
     size_t offset;
     size_t bytes;
+    bool zero;  ///< so were they: most of what a guest writes is memory that it had not used
   };
 
-  bool find(std::span<uint8_t> memory, size_t most_bytes);
+  bool find(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes);
+  void add(const uint8_t* pristine, size_t offset, size_t bytes, size_t page);
 
   uint64_t faults_at_begin_ = 0;  ///< of the thread, or fewer
   bool are_known_ = false;
