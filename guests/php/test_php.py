@@ -272,6 +272,37 @@ def test_a_literal_is_looked_for_first_and_nothing_is_missed(site):
     assert site.get('a.php') == 'many matches, 0 different'
 
 
+LOOKBEHIND = r'''<?php
+// (?<=.) is looked at without what other assertions need, (?<=.|.) is not.
+mt_srand(7);
+$starts = ['', '(*CR)', '(*LF)', '(*CRLF)', '(*ANYCRLF)', '(*ANY)', '(*NUL)', '(*NO_START_OPT)'];
+$items = ['a', '/', '/+', '\\r', '\\n', '.', '^', '$', '\\b', '\\R', '(b)', '(?:a|/)', '(?!a)', '|', '\\K', '(?>/*)', 'b*?', '(*SKIP)', "\u{e9}"];
+$texts = ['a', 'b', '/', '//', "\r", "\n", "\r\n", "\0", "\x85", "\u{85}", "\u{2028}", "\u{e9}", "\xe9"];
+$one = fn($list) => $list[mt_rand(0, count($list) - 1)];
+for ($i = $matches = $different = 0; $i < 20000; ++$i) {
+    for ($pattern = '', $n = mt_rand(0, 3); $n > 0; --$n) $pattern .= $one($items);
+    $pattern .= '(?<=.)';
+    for ($n = mt_rand(0, 3); $n > 0; --$n) $pattern .= $one($items);
+    $pattern = $one($starts) . $one(['', '(?<!b)']) . $pattern;
+    for ($subject = '', $n = mt_rand(0, 8); $n > 0; --$n) $subject .= $one($texts);
+    $flags = $one(['', '', '', 'i', 'm', 'u', 'mu', 's', 'A', 'D']);
+    $from = mt_rand(0, 2);
+    $quick = $slow = [];
+    $found = @preg_match_all("~$pattern~$flags", $subject, $quick, PREG_OFFSET_CAPTURE, $from);
+    $slower = str_replace('(?<=.)', '(?<=.|.)', $pattern);
+    $same = @preg_match_all("~$slower~$flags", $subject, $slow, PREG_OFFSET_CAPTURE, $from);
+    $matches += (int) $found;
+    if ($found !== $same || $quick !== $slow) echo ++$different, ": ~$pattern~$flags in ", json_encode($subject), "\n";
+}
+echo $matches > 10000 ? 'many' : 'few', " matches, $different different: ", preg_replace('|(?<=.)/+|', '/', '//a//b/c///');
+'''
+
+
+def test_one_character_behind(site):
+    site.write('www/a.php', LOOKBEHIND)
+    assert site.get('a.php') == 'many matches, 0 different: //a/b/c/'
+
+
 def test_environment_and_arguments_are_those_of_the_request(site):
     site.write('www/a.php', '<?php echo getenv("A"), "|", getenv("B"), "|", $_SERVER["QUERY_STRING"];')
     assert site.make_image('A=image').returncode == 0
