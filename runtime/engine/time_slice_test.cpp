@@ -2,8 +2,14 @@
 #include "engine/time_slice.h"
 
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <ctime>
 
 namespace wasmrt {
@@ -85,6 +91,32 @@ TEST_F(Slice, IsTheUsualOneForRunsThatWait) {
     times.wall.add(10 * kMillisecond);
   }
   EXPECT_TRUE(times.wall.is_long());
+}
+
+/// From now on sched_setattr() ends the process.
+bool forbid_slices() {
+  sock_filter filter[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+                          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_setattr, 0, 1),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+                          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+  const sock_fprog program{sizeof filter / sizeof filter[0], filter};
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+TEST_F(Slice, IsLeftAloneWhereAFilterKillsWhoChangesIt) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto run = [] {
+    if (!forbid_slices()) std::exit(2);
+    RunTimes times;
+    for (int i = 0; i < 20; ++i) {
+      const RunSlice slice(times);
+      compute(10 * kMillisecond);
+      times.wall.add(10 * kMillisecond);
+    }
+    std::exit(times.computing.is_long() ? 0 : 1);
+  };
+  EXPECT_EXIT(run(), ::testing::ExitedWithCode(0), "");
 }
 
 }  // namespace
