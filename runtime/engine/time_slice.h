@@ -30,11 +30,10 @@ struct RunTimes {
 };
 
 /// One run on the calling thread, from its begin until this is destroyed. A run of a
-/// command that usually computes for long has longer time slices meanwhile: the
-/// processor's caches keep what it works on, and a thread that has little to do goes
-/// before it (Documentation/scheduler/sched-eevdf.rst of Linux: the shorter the slice,
-/// the earlier the deadline). Before Linux 6.12, and where the thread may not be or is
-/// not scheduled that way, nothing changes.
+/// command that usually computes for long has longer time slices meanwhile, so that a
+/// thread that has little to do goes before it (Documentation/scheduler/sched-eevdf.rst of
+/// Linux: the shorter the slice, the earlier the deadline). Before Linux 6.12, and where
+/// the thread may not be or is not scheduled that way, nothing changes.
 class RunSlice {
  public:
   explicit RunSlice(RunTimes& times);
