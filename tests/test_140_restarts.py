@@ -221,8 +221,9 @@ class TestChildren:
                 wait_for(lambda: len(env.child_pids()) == env.children and victim not in env.child_pids())
             result = load.stop()
         most = 1 if mpm == "prefork" else Load.CONNECTIONS
-        assert result.lost <= kills * most, result.output
-        assert result.requests > kills * most
+        # ab counts one that is cut off as many as three times: Receive, Length, Exceptions.
+        assert result.lost <= kills * most * 3, result.output
+        assert result.requests > kills * most * 3
         settle(env)
         env.httpd_error_log.ignore_recent(SIGNALS)
         record(mpm, "child killed by SIGKILL", kills, result.requests, result.lost)
