@@ -53,9 +53,13 @@ class Load:
             found = dict(re.findall(r"^([A-Z][^:\n]*):\s+(\d+)", output, re.M))
             if "Complete requests" not in found:
                 raise AssertionError(f"the load generator gave up:\n{output}")
+            # "Failed requests" has one that is cut off three times: (Connect: 0, Receive: 1, Length: 1, Exceptions: 1)
+            kinds = {kind: int(count) for kind, count in re.findall(r"(\w+): (\d+)[,)]", output)}
+            failed = kinds.pop("Connect", 0) + max(kinds.values(), default=0)
+            assert (failed > 0) == (int(found["Failed requests"]) > 0), output
             self.result = SimpleNamespace(
                 requests=int(found["Complete requests"]),
-                lost=int(found["Failed requests"]) + int(found.get("Non-2xx responses", 0)),
+                lost=failed + int(found.get("Non-2xx responses", 0)),
                 output=output)
         return self.result
 

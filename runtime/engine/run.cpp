@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
 #include <string>
 
 #include "engine/command.h"
@@ -14,6 +13,7 @@
 #include "engine/instance.h"
 #include "engine/module_parts.h"
 #include "engine/settings.h"
+#include "support/clock.h"
 #include "support/text.h"
 #include "wasi/context.h"
 
@@ -23,17 +23,10 @@ namespace {
 using wasi::Stop;
 
 constexpr int64_t kMillisecond = 1'000'000;
-constexpr int64_t kSecond = 1'000'000'000;
 // Most of the output that is passed on at once.
 constexpr size_t kWritePiece = size_t{64} << 10;
 // How often the caller is asked whether anyone still waits for the result.
 constexpr int64_t kAbortedPeriod = 100 * kMillisecond;
-
-int64_t now_ns(clockid_t clock) {
-  timespec time{};
-  clock_gettime(clock, &time);
-  return time.tv_sec * kSecond + time.tv_nsec;
-}
 
 /// A limit for a message: "2.5 s".
 std::string seconds_text(uint32_t ms) {

@@ -9,7 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <ctime>
+
+#include "support/clock.h"
 
 namespace wasmrt {
 namespace {
@@ -67,13 +68,6 @@ uint64_t set_slice(uint64_t ns) {
   return set_attributes(attributes) ? before : 0;
 }
 
-/// Of the calling thread.
-int64_t computing_ns() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
 }  // namespace
 
 void UsualTime::add(uint64_t ns) {
@@ -87,14 +81,15 @@ void UsualTime::add(uint64_t ns) {
 
 RunSlice::RunSlice(RunTimes& times) : times_(times) {
   if (!times.wall.is_long()) return;
-  computing_start_ns_ = computing_ns();
+  computing_start_ns_ = now_ns(CLOCK_THREAD_CPUTIME_ID);
   if (times.computing.is_long()) slice_before_ns_ = set_slice(kLongSliceNs);
 }
 
 RunSlice::~RunSlice() {
   if (slice_before_ns_ != 0) set_slice(slice_before_ns_);
   if (computing_start_ns_ >= 0) {
-    times_.computing.add(static_cast<uint64_t>(computing_ns() - computing_start_ns_));
+    times_.computing.add(
+        static_cast<uint64_t>(now_ns(CLOCK_THREAD_CPUTIME_ID) - computing_start_ns_));
   }
 }
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "support/clock.h"
+
 namespace wasmrt::wasi {
 
 namespace {
@@ -28,9 +30,7 @@ Errno accept(Context& context, const StreamResult& result) {
 }
 
 int wait_slice(Context& context, std::span<pollfd> fds, int64_t timeout_ns) {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  const int64_t left = context.host().deadline_ns() - (now.tv_sec * kSecond + now.tv_nsec);
+  const int64_t left = context.host().deadline_ns() - now_ns(CLOCK_MONOTONIC);
   const int64_t slice =
       std::max<int64_t>(0, std::min({timeout_ns, kWaitSliceNs, std::max<int64_t>(left, 0)}));
   const timespec timeout = {.tv_sec = slice / kSecond, .tv_nsec = slice % kSecond};
