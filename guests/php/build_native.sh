@@ -11,8 +11,8 @@ set -eu
 
 mkdir -p "$1"
 directory=$(cd "$1" && pwd)
-sources=${XDG_CACHE_HOME:-$HOME/.cache}/mod_wasm/php/sources
-"$(dirname "$0")/fetch.sh" "$sources"
+sources=${XDG_CACHE_HOME:-$HOME/.cache}/mod_wasm/guest-sources
+"$(dirname "$0")/../posix/fetch.sh" "$sources" "$(dirname "$0")/sources.lock"
 rm -rf "$directory/php"
 mkdir "$directory/php"
 tar -xf "$(ls "$sources"/php8.4_*.orig.tar.xz)" -C "$directory/php" --strip-components=1 --no-same-owner

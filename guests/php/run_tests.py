@@ -306,7 +306,7 @@ def read_results(path):
 
 
 def run_tests(options, results):
-    cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'mod_wasm/php/sources'
+    cache = pathlib.Path(os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache') / 'mod_wasm/guest-sources'
     archives = sorted(cache.glob('php8.*.orig.tar.xz'))
     if not archives:
         sys.exit('run_tests.py: no source archive; run guests/php/build.sh first')

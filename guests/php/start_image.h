@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// PHP's part of start images (posix/start.c). Copied into sapi/cgi/ by build.sh.
+// PHP's part of start images (../posix/start.c). Copied into sapi/cgi/ by build.sh.
 #ifndef PHP_START_IMAGE_H
 #define PHP_START_IMAGE_H
 

@@ -213,7 +213,7 @@ def test_real_paths_are_in_the_image(site):
 
 
 BYTES = r'''<?php
-// Copies, comparisons and searches of all lengths around those of vectors (posix/strings.c).
+// Copies, comparisons and searches of all lengths around those of vectors (../posix/strings.c).
 $bytes = '';
 for ($i = 0; $i < 400; ++$i) $bytes .= chr(($i * 7 + intdiv($i, 256)) % 255);
 for ($length = $wrong = 0; $length < 150; ++$length) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What PHP and its libraries expect of POSIX and wasi-libc leaves out. The
+// What interpreters and their libraries expect of POSIX and wasi-libc leaves out. The
 // compiler wrapper includes this in front of every source file. A function for
 // which a guest has nothing to offer (processes, signals, sockets) fails with
 // ENOSYS, unless its comment says otherwise.

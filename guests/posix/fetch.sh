@@ -1,20 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# fetch.sh DIRECTORY
+# fetch.sh DIRECTORY SOURCES_LOCK [lock]
 #
-# Puts the files that sources.lock names into DIRECTORY, from the Debian mirror that this
+# Puts the files that SOURCES_LOCK names into DIRECTORY, from the Debian mirror that this
 # system is set up with, each checked against its SHA-256.
 #
 # A mirror keeps only the newest version of a package in each suite. When a file is gone,
 # the version that its suite has now takes its place, checked by apt against Debian's
-# signatures, and a line says so. `fetch.sh DIRECTORY lock` prints a sources.lock for
-# what was fetched.
+# signatures, and a line says so. With `lock` it prints a sources.lock for what was fetched.
 
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
 directory=$1
+lock=$2
 mkdir -p "$directory"
 directory=$(cd "$directory" && pwd)
 helper=/usr/lib/apt/apt-helper
@@ -71,10 +70,10 @@ while read -r sum suite path; do
         newest "$suite" "$path" || { cat "$directory/.log" >&2; exit 1; }
         replaced="$replaced $package"
     fi
-done <"$here/sources.lock"
+done <"$lock"
 
-if [ "${2:-}" = lock ]; then
-    grep '^#' "$here/sources.lock"
+if [ "${3:-}" = lock ]; then
+    grep '^#' "$lock"
     while read -r sum suite path; do
         case $sum in '#'* | '') continue ;; esac
         package=$(basename "$(dirname "$path")")
@@ -84,6 +83,6 @@ if [ "${2:-}" = lock ]; then
             *) file=$(cd "$directory" && ls "$package"_*.deb) ;;
         esac
         echo "$(sha256sum <"$directory/$file" | cut -d' ' -f1) $suite $(dirname "$path")/$file"
-    done <"$here/sources.lock"
+    done <"$lock"
 fi
 rm -rf "$directory"/.apt-* "$directory/.log"
