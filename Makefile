@@ -11,7 +11,7 @@ GUESTS := $(CURDIR)/build/guests
 APPLICATIONS := $(CURDIR)/build/applications
 TEST_GUESTS := $(CURDIR)/build/test-guests
 
-.PHONY: help fuzz bootstrap build guests php serve test asan tsan soak test-restarts bench package test-package in-tree check-manual php-guest applications build-for-prefix install install-apxs test-guests clean
+.PHONY: help fuzz bootstrap build guests interpreters serve test asan tsan soak test-restarts bench package test-package in-tree check-manual php-guest python-guest applications build-for-prefix install install-apxs test-guests clean
 
 help:
 	@echo 'make serve    install what is missing, build, serve the demo site on 127.0.0.1:$(PORT)'
@@ -32,6 +32,7 @@ help:
 	@echo 'make in-tree  build the module inside the source tree of httpd'
 	@echo 'make check-manual  hold the manual page against the DTD and stylesheets of httpd'
 	@echo 'make php-guest  PHP 8.4 with OPcache from Debian'"'"'s sources, into build/guests'
+	@echo 'make python-guest  CPython 3.13 from Debian'"'"'s sources, into build/guests/cpython'
 	@echo 'make applications  fetch WordPress and DokuWiki, into build/applications'
 	@echo 'make fuzz     run the libFuzzer targets (FUZZ_SECONDS=60 each)'
 	@echo 'make clean    remove build/'
@@ -50,22 +51,23 @@ guests: bootstrap
 	@scripts/fetch_guests.sh '$(GUESTS)'
 
 # For the site and the tests, which do without where their sources cannot be had.
-php: bootstrap
-	@echo 'Getting PHP 8.4 and two applications for it (built once per machine, about 8 minutes)'
+interpreters: bootstrap
+	@echo 'Getting PHP 8.4, two applications for it, and CPython 3.13 (built once per machine, about 12 minutes)'
 	@$(MAKE) --no-print-directory php-guest applications || echo 'Going on without WordPress and DokuWiki'
+	@$(MAKE) --no-print-directory python-guest || echo 'Going on without CPython 3.13'
 
-serve: build guests php
+serve: build guests interpreters
 	@scripts/serve.sh
 
 PYTEST := /usr/bin/python3 -m pytest -p no:cacheprovider
 
-test: build test-guests php
+test: build test-guests interpreters
 	@echo 'Running the tests of the runtime'
 	@ctest --preset release --output-on-failure
 	@echo 'Fuzzing for a moment what reads the bytes of guests and modules'
 	@scripts/fuzz.sh 10
 	@echo 'Running the tests of the module in real servers'
-	@$(PYTEST) tests guests/php $(TESTS)
+	@$(PYTEST) tests guests/php guests/python $(TESTS)
 	@$(MAKE) --no-print-directory asan
 
 test-guests: guests
@@ -97,7 +99,7 @@ soak: build test-guests
 test-restarts: build test-guests
 	@RESTARTS=$${RESTARTS:-60} CHILDREN=$${CHILDREN:-1000} $(PYTEST) tests/test_140_restarts.py $(TESTS)
 
-bench: build guests php-guest applications
+bench: build guests php-guest python-guest applications
 	@scripts/bootstrap.sh wrk php8.2-fpm php8.2-opcache php8.2-sqlite3 php8.2-mbstring php8.2-xml php8.2-gd
 	@bench/run.sh
 
@@ -111,6 +113,10 @@ test-package:
 # PHP 8.4 with OPcache, from Debian's sources; takes long, the first time.
 php-guest: bootstrap
 	@guests/php/build.sh '$(GUESTS)/php.wasm'
+
+# CPython 3.13, from Debian's sources.
+python-guest: bootstrap
+	@guests/python/build.sh '$(GUESTS)/cpython'
 
 # WordPress and DokuWiki.
 applications: bootstrap
