@@ -33,7 +33,7 @@ BUILD = TOP / "build" / "bench"
 MIB = 1 << 20
 
 # Peers that answer some tens of requests a second.
-SLOW = ("/wasm-python", "/cgi/hello.py", "/wasm-ruby")
+SLOW = ("/wasm-python", "/wasm-cpython", "/cgi/hello.py", "/wasm-ruby")
 WORDPRESS = [base + what for what in (WordPress.BOOTSTRAP, "") for base in (WordPress.WASM, WordPress.FPM)]
 
 
@@ -86,9 +86,13 @@ class Bench:
             self.missing.append(str(missing))
         guests = GUESTS
         if site.has_php_guest:
-            guests = (*GUESTS, "warmphp")
+            guests = (*guests, "warmphp")
         else:
             self.missing.append("the PHP 8.4 guest (make php-guest)")
+        if site.has_python_guest:
+            guests = (*guests, "cpython", "warmcpython")
+        else:
+            self.missing.append("the Python 3.13 guest (make python-guest)")
         everything = site.static() + site.native() + site.wasm(guests) + site.cgid()
         modules = [*static, "cgid", site.native_module, site.wasm_module]
         if self.fpm:
@@ -192,8 +196,9 @@ class Bench:
     def rate_plan(self):
         event = ["/wasm-hello", "/native-hello", "/static/hello.txt"]
         slow = ["/cgi/hello", "/wasm-php"] + (["/fpm"] if self.fpm else []) \
-            + (["/wasm-warmphp"] if self.site.has_php_guest else [])
-        slowest = ["/wasm-python", "/cgi/hello.py"]
+            + (["/wasm-warmphp"] if self.site.has_php_guest else []) \
+            + (["/wasm-warmcpython"] if self.site.has_python_guest else [])
+        slowest = ["/wasm-python", "/cgi/hello.py"] + (["/wasm-cpython"] if self.site.has_python_guest else [])
         plan = [(self.event, p, 8) for p in event + slow + slowest + ["/wasm-ruby"]]
         if not self.quick:
             plan += [(self.event, p, 1) for p in event + slow + slowest]

@@ -261,6 +261,10 @@ class Site:
                                             "opcache.interned_strings_buffer = 4\n"
                                             "user_ini.filename =\n")
             (config / "warmup").write_text(f"{self.www}\n")
+        # The same of `make python-guest`.
+        self.has_python_guest = (guests / "cpython").exists()
+        if self.has_python_guest:
+            shutil.copytree(guests / "cpython", self.guests / "cpython", symlinks=True)
         for path in (bench / "www").iterdir():
             shutil.copy2(path, self.www)
         (self.www / "hello.txt").write_text("Hello from C\n")
@@ -304,9 +308,13 @@ Alias "/static" "{self.www}"
                        f'    WasmMapDir "{self.www}" "{self.www}" ro\n'
                        f'    WasmMapDir /etc/php "{self.run}/php-config" ro\n'
                        f'    WasmEnv PHP_WARMUP /etc/php/warmup',
+            "cpython": f'WasmModule "{self.guests}/cpython/python.wasm"\n    WasmArg /app/hello.py\n'
+                       f'    WasmMapDir /python "{self.guests}/cpython" ro\n'
+                       f'    WasmMapDir /app "{self.www}" ro',
             "ruby": f'WasmModule "{self.guests}/ruby.wasm"\n    WasmArg /app/hello.rb\n'
                     f'    WasmMapDir /app "{self.www}" ro',
         }
+        routes["warmcpython"] = routes["cpython"] + "\n    WasmSnapshot On"
         text = f'WasmCacheDir "{self.cache}"\n'
         for name in ("php", "warmphp"):
             if name in names:

@@ -22,7 +22,9 @@ LABELS = {
     "/fpm-wordpress/?p=1": "WordPress's bootstrap (a 301), php-fpm",
     "/wasm-wordpress/": "WordPress's front page, PHP 8.4 guest",
     "/fpm-wordpress/": "WordPress's front page, php-fpm",
-    "/wasm-python": "mod_wasm, python guest",
+    "/wasm-python": "mod_wasm, python 3.11 guest (prebuilt)",
+    "/wasm-cpython": "mod_wasm, Python 3.13 guest",
+    "/wasm-warmcpython": "mod_wasm, Python 3.13 guest, start image",
     "/cgi/hello.py": "mod_cgid, native python3",
     "/wasm-ruby": "mod_wasm, ruby guest",
 }
@@ -122,8 +124,8 @@ def requirements(f):
         each = (memory["busy"] - memory["idle"]) / 8e6
         rows.append(("private memory per busy worker, WordPress's front page, 8 connections",
                      f"{each:.1f} MB; of a php-fpm worker {memory['fpm'] / 8e6:.1f} MB", "≤ 40 MB", each <= 40))
-    at_least("python, 1 line ÷ native python3 CGI, 8 connections",
-             f.ratio("/wasm-python", "/cgi/hello.py", "event", 8), 0.8)
+    at_least("python 3.13, 1 line ÷ native python3 CGI, 8 connections",
+             f.ratio("/wasm-cpython", "/cgi/hello.py", "event", 8), 0.8)
     start = f.raw["start"]
     if start:
         warm, bare = median(start["warm"]), median(start["bare"])
@@ -204,7 +206,11 @@ def comparisons(f):
             ("WordPress's front page: mod_wasm ÷ php-fpm", "/wasm-wordpress/", "/fpm-wordpress/",
              "event", None, (8,)),
             ("php: mod_wasm ÷ mod_php, both prefork", "/wasm-php", "/modphp", "prefork", None, (8,)),
-            ("python: mod_wasm ÷ native python3 by mod_cgid", "/wasm-python", "/cgi/hello.py",
+            ("python 3.11 (prebuilt): mod_wasm ÷ native python3 by mod_cgid", "/wasm-python", "/cgi/hello.py",
+             "event", None, (1, 8)),
+            ("python 3.13: mod_wasm ÷ native python3 by mod_cgid", "/wasm-cpython", "/cgi/hello.py",
+             "event", None, (1, 8)),
+            ("python 3.13: mod_wasm with a start image ÷ native python3 by mod_cgid", "/wasm-warmcpython", "/cgi/hello.py",
              "event", None, (1, 8)),
             ("C: mod_wasm ÷ native program by mod_cgid", "/wasm-hello", "/cgi/hello", "event", None,
              (1, 8, 64)),
@@ -341,7 +347,8 @@ def chart(raw):
             ("PHP, one line", (("/fpm", "event"), ("/modphp", "prefork"),
                                ("/wasm-warmphp", "event"), ("/wasm-php", "event"))),
             ("WordPress, front page", (("/fpm-wordpress/", "event"), ("/wasm-wordpress/", "event"))),
-            ("Python, one line", (("/cgi/hello.py", "event"), ("/wasm-python", "event"))),
+            ("Python, one line", (("/wasm-warmcpython", "event"), ("/wasm-cpython", "event"), ("/cgi/hello.py", "event"),
+                                  ("/wasm-python", "event"))),
             ("Ruby, one line", (("/wasm-ruby", "event"),))):
         bars = [(LABELS[p], median(f.rates(p, mpm, 8).values()), p.startswith("/wasm-"))
                 for p, mpm in peers if f.rates(p, mpm, 8)]
