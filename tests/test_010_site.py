@@ -2,6 +2,7 @@
 """The demo site, by its own configuration: every demo answers right."""
 
 import hashlib
+import os
 import re
 import struct
 import zlib
@@ -43,9 +44,11 @@ class TestIndex:
         text = page(env.curl_get(env.mkurl("/")))
         assert f"{env.mpm} MPM" in text
         assert "not built" not in text
-        with open(f"{paths.site}/catalogue.txt") as file:
-            demos = [[field.strip() for field in line.split("|")]
-                     for line in file if line.strip() and line[0] != "#"]
+        demos = []
+        for name in ["catalogue.txt"] + ["cpython.txt"] * os.path.exists(f"{paths.guests}/cpython"):
+            with open(f"{paths.site}/{name}") as file:
+                demos += [[field.strip() for field in line.split("|")]
+                          for line in file if line.strip() and line[0] != "#"]
         assert f"{len(demos)} demos" in text
         for _, title, url, module, source, description in demos:
             for shown in (title, url, module, f"/source?{source}", description):
@@ -269,19 +272,25 @@ class TestPython:
         assert "empty is <b></b>" in text
         assert "Python 3.11.3 on wasi" in text
 
-    def test_010_61_wsgi(self, env):
-        r = env.curl_get(env.mkurl("/wsgi?name=Grace"))
+    @pytest.fixture(params=["/wsgi", "/warm-wsgi"])
+    def wsgi(self, request, env, paths):
+        if request.param == "/warm-wsgi" and not os.path.exists(f"{paths.guests}/cpython"):
+            pytest.skip("no CPython: make python-guest")
+        return lambda path: env.curl_get(env.mkurl(request.param + path))
+
+    def test_010_61_wsgi(self, wsgi):
+        r = wsgi("?name=Grace")
         assert "Hello, <b>Grace</b>" in page(r)
         assert r.response["header"]["x-framework"] == "WSGI"
 
-    def test_010_62_wsgi_json(self, env):
-        r = env.curl_get(env.mkurl("/wsgi/sum?n=1&n=2&n=39.5"))
+    def test_010_62_wsgi_json(self, wsgi):
+        r = wsgi("/sum?n=1&n=2&n=39.5")
         assert r.response["header"]["content-type"] == "application/json"
         assert r.json == {"sum": 42.5}
 
-    def test_010_63_wsgi_statuses(self, env):
-        assert env.curl_get(env.mkurl("/wsgi/sum?n=x")).response["status"] == 400
-        r = env.curl_get(env.mkurl("/wsgi/nowhere"))
+    def test_010_63_wsgi_statuses(self, wsgi):
+        assert wsgi("/sum?n=x").response["status"] == 400
+        r = wsgi("/nowhere")
         assert r.response["status"] == 404
         assert r.stdout == "The application has no such page.\n"
 

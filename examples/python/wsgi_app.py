@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small WSGI application, run by the standard library's CGIHandler."""
+"""A small WSGI application. wsgi.py runs it."""
 
 import json
 from html import escape
 from urllib.parse import parse_qs
-from wsgiref.handlers import CGIHandler
 
 import page
 
@@ -12,12 +11,13 @@ import page
 def index(environ, start_response):
     query = parse_qs(environ.get("QUERY_STRING", ""))
     name = query.get("name", ["world"])[0]
+    here = escape(environ["SCRIPT_NAME"])
     start_response("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("X-Framework", "WSGI")])
     yield page.begin("A WSGI application").encode()
     yield (f"<p>Hello, <b>{escape(name)}</b>.</p>\n<ul>\n"
-           '<li><a href="/wsgi?name=Grace">with a name</a></li>\n'
-           '<li><a href="/wsgi/sum?n=1&amp;n=2&amp;n=39">a sum, as JSON</a></li>\n'
-           '<li><a href="/wsgi/nowhere">a page that is not there</a></li>\n</ul>\n').encode()
+           f'<li><a href="{here}?name=Grace">with a name</a></li>\n'
+           f'<li><a href="{here}/sum?n=1&amp;n=2&amp;n=39">a sum, as JSON</a></li>\n'
+           f'<li><a href="{here}/nowhere">a page that is not there</a></li>\n</ul>\n').encode()
     yield page.END.encode()
 
 
@@ -38,6 +38,3 @@ def application(environ, start_response):
         start_response("404 Not Found", [("Content-Type", "text/plain")])
         return [b"The application has no such page.\n"]
     return route(environ, start_response)
-
-
-CGIHandler().run(application)
