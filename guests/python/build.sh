@@ -59,7 +59,7 @@ if [ ! -e Makefile ]; then
         each ac_cv_func_%s=yes chmod fchmod umask dup dup2 getuid geteuid getgid getegid getppid
         # What posix/ has by name only: CPython's modules ask whether there is a function.
         each ac_cv_func_%s=no fork vfork fork1 execv fexecve posix_spawn posix_spawnp system pipe pipe2 kill killpg nice \
-            setsid getsid setpgid getpgid setpgrp getpgrp wait waitpid wait3 wait4 waitid getloadavg mkfifo mkfifoat mknod \
+            setsid getsid pthread_sigmask setpgid getpgid setpgrp getpgrp wait waitpid wait3 wait4 waitid getloadavg mkfifo mkfifoat mknod \
             mknodat sigaction sigaltstack alarm setitimer getitimer setuid setgid setreuid setregid getgroups setgroups \
             initgroups getrusage chroot socketpair mmap shm_open lchown lchmod fchmodat fchdir ttyname
     } >config.site
