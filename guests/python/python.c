@@ -71,14 +71,14 @@ static int preload(const char *names) {
   return PySequence_DelItem(path, place);
 }
 
-// What modules of the standard library have drawn at random.
+// What modules of the standard library have drawn at random: before what others have registered, which may draw.
 static int renew_at_start(void) {
   PyObject *modules = PyImport_GetModuleDict();
   PyObject *random = PyDict_GetItemString(modules, "random");
   PyObject *generator = random ? PyObject_GetAttrString(random, "_inst") : NULL;
   PyObject *seed = generator ? PyObject_GetAttrString(generator, "seed") : NULL;
   Py_XDECREF(generator);
-  if (random && (!seed || PyList_Append(at_start, seed) < 0)) return -1;
+  if (random && (!seed || PyList_Insert(at_start, 0, seed) < 0)) return -1;
   Py_XDECREF(seed);
   PyObject *tempfile = PyDict_GetItemString(modules, "tempfile");
   return tempfile ? PyObject_SetAttrString(tempfile, "_name_sequence", Py_None) : 0;

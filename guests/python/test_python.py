@@ -207,6 +207,13 @@ def test_registered_functions_are_called_first_in_each_run(site):
     assert site.output() == '[]\n'
     assert site.make_image('pre', A='image').returncode == 0
     assert [site.output(A='1'), site.output(A='2')] == ["['1']\n", "['2']\n"]
+    # They may draw at random: what random has is new before.
+    site.write('app/pre.py', 'import random, start_image\nstart_image.register(lambda: globals().update(drawn=random.random()))')
+    site.write('app/a.py', 'import pre; print(pre.drawn)')
+    assert site.make_image('pre').returncode == 0
+    assert site.output() != site.output()
+    site.image = None
+    site.write('app/a.py', 'import pre')
     site.write('app/pre.py', 'import start_image\nstart_image.register(lambda: 1 / 0)')
     assert site.make_image('pre').returncode == 0
     done = site.run()
