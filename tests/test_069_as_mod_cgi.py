@@ -50,6 +50,8 @@ Alias "/{kind}" "{folder}"
     AddHandler {handler} .run
     WasmEnableCGI On
     SetEnv FROM_SERVER "a value"
+    Header always set X-Own server
+    Header always add Set-Cookie server=1
     <Files "page.shtml">
         SetOutputFilter INCLUDES
     </Files>
@@ -144,7 +146,12 @@ class TestResponses:
         "Status: 301\nLocation: /x\n\nown body", "Status: 303 See\nLocation: http://elsewhere.test/\n\n",
         "Status: 401\nWWW-Authenticate: Basic realm=x\n\nno", "Content-Language: de\nVary: Cookie\n\nx",
         "Cache-Control: no-store\nExpires: 0\n\nx", HEADERS + "\nbody", "Date: then\nServer: mine\n\nx",
-        "X-Empty:\nX-Space:    a  b   \n\nx"], ids=lambda answer: re.sub(r"\W+", "-", answer)[:40])
+        "X-Empty:\nX-Space:    a  b   \n\nx", "Content-Type: Text/HTML; Charset=UTF-8\nX-Own: guest\n\nx",
+        "Set-Cookie: a=1\nx-own: guest\nSet-Cookie: b=2\nX-OWN: again\n\nx", "Content-Type:\n\nx",
+        "Content-Type: a/b\nContent-Type: c/d\n\nx", "Last-Modified: yesterday\nContent-Type: a/b\n\nx",
+        "Last-Modified: Tue, 01 Jan 2199 00:00:00 GMT\nContent-Type: a/b\n\nx",
+        'ETag: "v0"\nETag: "v1"\nContent-Type: a/b\n\nx', "Content-Range: bytes 0-0/9\nStatus: 206\n\nx",
+        "Location: /nowhere\nLocation: http://elsewhere.test/\n\nx"], ids=lambda answer: re.sub(r"\W+", "-", answer)[:40])
     @pytest.mark.parametrize("options", [
         [], ["-I"], ["-H", 'If-None-Match: "v1"'], ["-H", "If-Modified-Since: Wed, 01 Jan 2020 00:00:00 GMT"],
         ["-H", 'If-Match: "v2"'], ["-0"]],

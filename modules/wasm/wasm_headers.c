@@ -22,38 +22,55 @@ wasm_headers_end wasm_headers_find_end(wasm_headers_finder *finder,
                                        const char *data, size_t length,
                                        size_t *used)
 {
-    size_t limit = finder->limit ? finder->limit : WASM_HEADERS_MAX_BLOCK;
-    size_t i;
+    size_t room = (finder->limit ? finder->limit : WASM_HEADERS_MAX_BLOCK)
+                  - finder->total;
+    const char *end = data + (length < room ? length : room);
+    const char *p = data;
+    int found = 0;
 
-    for (i = 0; i < length; i++) {
-        if (finder->total >= limit) {
-            *used = i;
-            return WASM_HEADERS_TOO_LARGE;
+    while (p < end && !found) {
+        const char *newline = memchr(p, '\n', (size_t)(end - p));
+        const char *stop = newline ? newline : end;
+
+        if (stop > p) {
+            finder->after_cr = !finder->in_line && stop - p == 1 && *p == '\r';
+            finder->in_line = 1;
         }
-        finder->total++;
-        if (data[i] == '\n') {
-            if (!finder->in_line || finder->after_cr) {
-                *used = i + 1;
-                return WASM_HEADERS_FOUND;
-            }
+        p = stop;
+        if (newline) {
+            p++;
+            found = !finder->in_line || finder->after_cr;
             finder->in_line = 0;
             finder->after_cr = 0;
         }
-        else {
-            finder->after_cr = !finder->in_line && data[i] == '\r';
-            finder->in_line = 1;
-        }
     }
-    *used = length;
-    return WASM_HEADERS_MORE;
+    *used = (size_t)(p - data);
+    finder->total += *used;
+    if (found) {
+        return WASM_HEADERS_FOUND;
+    }
+    return *used < length ? WASM_HEADERS_TOO_LARGE : WASM_HEADERS_MORE;
 }
 
-/* Locale-free, unlike <ctype.h>. */
-static int is_token_char(unsigned char c)
+/* What a byte is; locale-free, unlike <ctype.h>. */
+#define T 1     /* may be in a name: a token's character (RFC 9110, 5.6.2) */
+#define C 2     /* a control character, but for the tab */
+#define R 4     /* the one that may end a line, before LF */
+
+static const unsigned char classes[256] = {
+    C, C, C, C, C, C, C, C, C, 0, C, C, C, R, C, C,
+    C, C, C, C, C, C, C, C, C, C, C, C, C, C, C, C,
+    0, T, 0, T, T, T, T, T, 0, 0, T, T, 0, T, T, 0,
+    T, T, T, T, T, T, T, T, T, T, 0, 0, 0, 0, 0, 0,
+    0, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
+    T, T, T, T, T, T, T, T, T, T, T, 0, 0, 0, T, T,
+    T, T, T, T, T, T, T, T, T, T, T, T, T, T, T, T,
+    T, T, T, T, T, T, T, T, T, T, T, 0, T, 0, T, C
+};
+
+static int class_of(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')
-           || (c >= '0' && c <= '9')
-           || (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    return classes[(unsigned char)c];
 }
 
 static int is_blank(char c)
@@ -72,18 +89,23 @@ static int lower(unsigned char c)
 }
 
 /* `name` in lower case. */
-static int is_named(const wasm_headers_line *line, const char *name)
+static int is_named(const wasm_headers_line *line, const char *name,
+                    size_t length)
 {
     size_t i;
 
-    for (i = 0; i < line->name_length; i++) {
-        if (name[i] == '\0'
-            || lower((unsigned char)line->start[i]) != (unsigned char)name[i]) {
+    if (line->name_length != length) {
+        return 0;
+    }
+    for (i = 0; i < length; i++) {
+        if (lower((unsigned char)line->start[i]) != (unsigned char)name[i]) {
             return 0;
         }
     }
-    return name[i] == '\0';
+    return 1;
 }
+
+#define IS_NAMED(line, name) is_named(line, name, sizeof(name) - 1)
 
 /* Informational statuses are not a guest's: they would begin a second
  * response or another protocol on the connection. */
@@ -111,20 +133,23 @@ wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
                                       wasm_headers_line *line)
 {
     const char *start = *cursor;
-    const char *stop = NULL;
     const char *colon;
-    const char *p;
+    const char *stop;
+    const char *p = start;
+    int seen = 0;
 
-    if (start < end) {
-        stop = memchr(start, '\n', (size_t)(end - start));
+    while (p < end && class_of(*p) == T) {
+        p++;
     }
-    if (!stop) {
+    colon = p;
+    while (p < end && *p != '\n') {
+        seen |= class_of(*p++);
+    }
+    if (p == end) {
         return WASM_HEADERS_NO_END;
     }
-    *cursor = stop + 1;
-    if (stop > start && stop[-1] == '\r') {
-        stop--;
-    }
+    *cursor = p + 1;
+    stop = p > start && p[-1] == '\r' ? p - 1 : p;
     if (stop == start) {
         return WASM_HEADERS_DONE;
     }
@@ -133,25 +158,17 @@ wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
     if (line->length > WASM_HEADERS_MAX_LINE) {
         return WASM_HEADERS_LONG_LINE;
     }
-    for (p = start; p < stop; p++) {
-        unsigned char c = (unsigned char)*p;
-
-        if ((c < 0x20 && c != '\t') || c == 0x7f) {
-            return WASM_HEADERS_CONTROL;
-        }
-    }
-    colon = memchr(start, ':', line->length);
-    if (!colon) {
-        return WASM_HEADERS_NO_COLON;
+    if ((seen & C)
+        || ((seen & R) && memchr(start, '\r', line->length))) {
+        return WASM_HEADERS_CONTROL;
     }
     line->name_length = (size_t)(colon - start);
-    if (line->name_length == 0) {
-        return WASM_HEADERS_BAD_NAME;
+    if (*colon != ':') {
+        return memchr(colon, ':', (size_t)(stop - colon)) ? WASM_HEADERS_BAD_NAME
+                                                          : WASM_HEADERS_NO_COLON;
     }
-    for (p = start; p < colon; p++) {
-        if (!is_token_char((unsigned char)*p)) {
-            return WASM_HEADERS_BAD_NAME;
-        }
+    if (colon == start) {
+        return WASM_HEADERS_BAD_NAME;
     }
     for (p = colon + 1; p < stop && is_blank(*p); p++) {
         continue;
@@ -163,11 +180,11 @@ wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
     line->value_length = (size_t)(stop - p);
     line->length = (size_t)(stop - start);
 
-    if (is_named(line, "status")
+    if (IS_NAMED(line, "status")
         && !is_status(line->value, line->value_length)) {
         return WASM_HEADERS_BAD_STATUS;
     }
-    if (is_named(line, "content-length")
+    if (IS_NAMED(line, "content-length")
         && !is_length(line->value, line->value_length)) {
         return WASM_HEADERS_BAD_LENGTH;
     }
@@ -184,7 +201,7 @@ wasm_headers_result wasm_headers_check(const char *block, size_t length,
     first.start = NULL;
     while ((result = wasm_headers_next(&cursor, block + length, line))
            == WASM_HEADERS_LINE) {
-        if (!is_named(line, "content-length")) {
+        if (!IS_NAMED(line, "content-length")) {
             continue;
         }
         if (first.start
@@ -223,17 +240,23 @@ const char *wasm_headers_message(wasm_headers_result result)
     return "no error";
 }
 
+#define NAME(name) { name, sizeof(name) - 1 }
+
 int wasm_headers_is_hop_by_hop(const wasm_headers_line *line)
 {
-    static const char *const names[] = {
-        "connection", "keep-alive", "proxy-authenticate",
-        "proxy-authentication-info", "proxy-authorization",
-        "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"
+    static const struct {
+        const char *name;
+        size_t length;
+    } names[] = {
+        NAME("connection"), NAME("keep-alive"), NAME("proxy-authenticate"),
+        NAME("proxy-authentication-info"), NAME("proxy-authorization"),
+        NAME("proxy-connection"), NAME("te"), NAME("trailer"),
+        NAME("transfer-encoding"), NAME("upgrade")
     };
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (is_named(line, names[i])) {
+        if (is_named(line, names[i].name, names[i].length)) {
             return 1;
         }
     }

@@ -32,8 +32,8 @@
  *  nothing else is said. */
 #define WASM_HEADERS_MAX_BLOCK 65536
 
-/** Bytes one line may have, without its line end. httpd's header scanner
- *  takes lines of at most 8191 bytes with their line end. */
+/** Bytes one line may have, without its line end: as many as httpd takes in a
+ *  header of a CGI program. */
 #define WASM_HEADERS_MAX_LINE 8189
 
 /** Looks for the end of a header block; all zero bits at the beginning, but

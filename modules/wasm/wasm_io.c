@@ -453,16 +453,19 @@ static void keep_headers(wasm_io *io, const char *data, apr_size_t length)
     io->block_length += length;
 }
 
-/* The header block is complete. */
-static int use_headers(wasm_io *io)
+/* The header block is complete. It may be guest memory. */
+static int use_headers(wasm_io *io, const char *block, apr_size_t block_length)
 {
     request_rec *r = io->r;
     const char *length;
 
-    io->old_err_headers = apr_table_copy(r->pool, r->err_headers_out);
+    io->took_headers = 1;
+    if (!apr_is_empty_table(r->err_headers_out)) {
+        io->old_err_headers = apr_table_copy(r->pool, r->err_headers_out);
+    }
     io->old_content_type = r->content_type;
-    io->out_status = wasm_cgi_headers(r, io->path, io->block,
-                                      io->block_length, &io->redirect);
+    io->out_status = wasm_cgi_headers(r, io->path, block, block_length,
+                                      &io->redirect);
     if (io->out_status == HTTP_BAD_GATEWAY) {
         return -1;
     }
@@ -497,11 +500,14 @@ static int io_write(void *baton, const void *buffer, size_t length)
             io->out_status = HTTP_BAD_GATEWAY;
             return -1;
         }
-        keep_headers(io, data, used);
+        if (end == WASM_HEADERS_MORE || io->block_length) {
+            keep_headers(io, data, used);
+        }
         if (end == WASM_HEADERS_MORE) {
             return 0;
         }
-        if (use_headers(io) != 0) {
+        if (use_headers(io, io->block_length ? io->block : data,
+                        io->block_length ? io->block_length : used) != 0) {
             return -1;
         }
         data += used;
@@ -668,9 +674,14 @@ void wasm_io_reset(wasm_io *io)
 
     apr_brigade_cleanup(io->out);
     io->pending = 0;
-    if (io->old_err_headers) {
+    if (io->took_headers) {
         apr_table_clear(r->headers_out);
-        r->err_headers_out = io->old_err_headers;
+        if (io->old_err_headers) {
+            r->err_headers_out = io->old_err_headers;
+        }
+        else {
+            apr_table_clear(r->err_headers_out);
+        }
         r->content_type = io->old_content_type;
         r->status = HTTP_OK;
         r->status_line = NULL;

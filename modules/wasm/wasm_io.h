@@ -65,7 +65,8 @@ typedef struct wasm_io {
     int out_status;                 /**< what the headers led to: OK, or the
                                          status to answer with instead */
     const char *redirect;           /**< local redirect to make, or NULL */
-    apr_table_t *old_err_headers;   /**< as before the guest's headers */
+    int took_headers;               /**< the guest's, into the response */
+    apr_table_t *old_err_headers;   /**< as before that; NULL: none */
     const char *old_content_type;
     apr_bucket_brigade *out;
     apr_size_t pending;             /**< bytes in `out` */
