@@ -86,6 +86,7 @@ bool Engine::reserved_layout_fits(uint32_t max_instances) {
   // Here, since a server asks this before it forks and gives up its rights.
   knows_written();
   knows_written_pages();
+  can_unprotect();
   const size_t bytes = reserved_bytes(std::min(max_instances, kMaxInstances));
   void* probe = mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (probe == MAP_FAILED) return false;
@@ -131,20 +132,20 @@ Result<std::shared_ptr<Engine>> Engine::create(const wasmrt_engine_config& confi
   LinkerHandle linker(wasmtime_linker_new(engine.get()));
   if (Status status = define_host_functions(linker.get()); !status.is_ok()) return status;
   auto interrupts = kHasChecks ? std::make_unique<Interrupts>() : nullptr;
-  Result<std::unique_ptr<Ticker>> ticker =
-      Ticker::start([raw = engine.get(), all = interrupts.get()] {
-        if constexpr (kHasChecks) {
-          all->raise();
-        } else {
-          wasmtime_engine_increment_epoch(raw);
-        }
-      });
-  if (!ticker.is_ok()) return ticker.status();
-
   std::unique_ptr<Parts> parts(new Parts{
       config.layout, stack, std::chrono::milliseconds(config.wait_ms), config.log, config.log_baton,
       std::move(engine), std::move(linker), std::move(interrupts), Places(instances),
-      IdleInstances(instances), kMostPristine, ticker.take()});
+      IdleInstances(instances), kMostPristine, nullptr});
+  Result<std::unique_ptr<Ticker>> ticker = Ticker::start([all = parts.get()] {
+    if constexpr (kHasChecks) {
+      all->interrupts->raise();
+    } else {
+      wasmtime_engine_increment_epoch(all->engine.get());
+    }
+    return all->places.is_any_taken();
+  });
+  if (!ticker.is_ok()) return ticker.status();
+  parts->ticker = ticker.take();
   return std::shared_ptr<Engine>(new Engine(std::move(parts)));
 }
 

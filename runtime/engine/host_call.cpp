@@ -19,8 +19,9 @@ constexpr std::string_view kMemory = "memory";
 wasi::GuestMemory memory_of(wasmtime_caller_t* caller, wasmtime_context_t* context,
                             const GuestState& guest) {
   if (guest.has_memory) {
-    return {wasmtime_memory_data(context, &guest.memory),
-            wasmtime_memory_data_size(context, &guest.memory)};
+    uint8_t* base = guest.memory_base;
+    if (base == nullptr) base = wasmtime_memory_data(context, &guest.memory);
+    return {base, wasmtime_memory_data_size(context, &guest.memory)};
   }
   // The module's start function calls: the instance has no handle yet.
   wasmtime_extern_t item;

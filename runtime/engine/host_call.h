@@ -6,7 +6,9 @@
 #include <atomic>
 #include <cstdint>
 
+#include "engine/settings.h"
 #include "engine/wasmtime_handles.h"
+#include "engine/written_pages.h"
 #include "support/status.h"
 #include "wasi/context.h"
 #include "wasm_runtime.h"
@@ -18,10 +20,13 @@ struct GuestState {
   wasi::Context* wasi = nullptr;
   wasmtime_memory_t memory{};
   bool has_memory = false;                 ///< false while the module is being instantiated
+  uint8_t* memory_base = nullptr;          ///< of a memory that never moves; null: it may
   const wasmrt_streams* traced = nullptr;  ///< not null if host calls are traced
   void* baton = nullptr;                   ///< of `traced`
   const std::atomic<uint32_t>* ticks = nullptr;  ///< the clock's; null: nobody asks it
   uint32_t last_tick = 0;                        ///< at which a host call asked it
+  /// Of its memory. Faults in it come by the checks' way.
+  WrittenPages written{kHasChecks && can_unprotect()};
 
   /// Asks whether the run may go on. @return false if it is to end at once.
   [[nodiscard]] bool may_go_on() const {

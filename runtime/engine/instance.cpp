@@ -2,12 +2,14 @@
 #include "engine/instance.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 
 #include "engine/engine_parts.h"
 #include "engine/module_parts.h"
 #include "engine/settings.h"
+#include "support/clock.h"
 
 namespace wasmrt {
 namespace {
@@ -19,7 +21,7 @@ constexpr size_t kMostWrittenBytes = size_t{16} << 20;
 // A store is not made for ever: whatever the engine may gather in it goes.
 constexpr uint32_t kMostRuns = 10'000;
 
-constexpr std::chrono::seconds kLongestIdle{60};
+constexpr int64_t kLongestIdleNs = 60'000'000'000;
 
 [[maybe_unused]] constexpr uint64_t kNever = uint64_t{1} << 62;  // ticks
 
@@ -37,6 +39,7 @@ constexpr std::chrono::seconds kLongestIdle{60};
 
 Instance::Instance(const Module& module, uint64_t memory_limit)
     : module_(module),
+      is_module_gone_(module.parts().is_gone),
       memory_limit_(memory_limit),
       store_(wasmtime_store_new(module.parts().engine->parts().engine.get(), &guest_, nullptr)),
       context_(wasmtime_store_context(store_.get())) {
@@ -51,12 +54,17 @@ Instance::Instance(const Module& module, uint64_t memory_limit)
   }
 }
 
+Instance::~Instance() {
+  // Its memory's place in the pool is another's next, or else nobody's.
+  if (!guest_.written.unseal()) (void)store_.release();
+}
+
 std::unique_ptr<Instance> Instance::create(const Module& module, uint64_t memory_bytes) {
   return std::unique_ptr<Instance>(new Instance(module, memory_bytes));
 }
 
 void Instance::begin(wasi::Context& context, const wasmrt_streams& streams, void* baton) {
-  written_.run_begins();
+  guest_.written.run_begins();
   guest_.wasi = &context;
   guest_.traced = streams.trace != nullptr ? &streams : nullptr;
   guest_.baton = baton;
@@ -86,6 +94,10 @@ bool Instance::instantiate(Ending& end) {
     if (item.kind == WASMTIME_EXTERN_MEMORY) {
       guest_.memory = item.of.memory;
       guest_.has_memory = true;
+      // The pool gives a memory a place in which it grows.
+      if (module.engine->layout() == WASMRT_LAYOUT_RESERVED) {
+        guest_.memory_base = wasmtime_memory_data(context_, &guest_.memory);
+      }
     } else {
       wasmtime_extern_delete(&item);
     }
@@ -125,7 +137,7 @@ bool Instance::rewind() {
   const std::span<uint8_t> memory = this->memory();
   // Memory cannot shrink.
   if (memory.size() != pristine->memory().size()) return false;
-  if (!written_.restore(memory, pristine->memory().data(), kMostWrittenBytes)) return false;
+  if (!guest_.written.restore(memory, pristine->memory().data(), kMostWrittenBytes)) return false;
   for (const auto& [global, value] : globals_) {
     if (const ErrorHandle error{wasmtime_global_set(context_, &global, &value)}) return false;
   }
@@ -142,46 +154,101 @@ wasi::StringBlock& Instance::environment() {
 }
 
 std::span<uint8_t> Instance::memory() const {
-  return {wasmtime_memory_data(context_, &guest_.memory),
-          wasmtime_memory_data_size(context_, &guest_.memory)};
+  return {guest_.memory_base, wasmtime_memory_data_size(context_, &guest_.memory)};
 }
 
 uint64_t Instance::memory_bytes() const {
   return guest_.has_memory ? wasmtime_memory_data_size(context_, &guest_.memory) : 0;
 }
 
+IdleInstances::IdleInstances(size_t most)
+    : lasts_(std::clamp<size_t>(static_cast<size_t>(std::max(sysconf(_SC_NPROCESSORS_CONF), 1L)), 1,
+                                (most + 1) / 2)),
+      most_others_(most - lasts_.size()) {}
+
+IdleInstances::~IdleInstances() {
+  for (Last& last : lasts_) last.exchange(nullptr);
+}
+
+IdleInstances::Last& IdleInstances::last() {
+  return lasts_[static_cast<size_t>(std::max(sched_getcpu(), 0)) % lasts_.size()];
+}
+
 std::unique_ptr<Instance> IdleInstances::take(const Module& module, uint64_t memory_limit) {
-  const int processor = sched_getcpu();
+  const auto is_right = [&](const std::unique_ptr<Instance>& instance) {
+    return instance && instance->is_for(module, memory_limit);
+  };
+  std::unique_ptr<Instance> instance = last().exchange(nullptr);
+  if (is_right(instance)) return instance;
+  std::vector<std::unique_ptr<Instance>> surplus;  // goes after the lock
   const std::scoped_lock lock(mutex_);
-  // Its pages are likeliest in this processor's caches: the last one that it ran, or else the last.
-  auto best = waiting_.rend();
-  for (auto waiting = waiting_.rbegin(); waiting != waiting_.rend(); ++waiting) {
-    if (!waiting->instance->is_for(module, memory_limit)) continue;
-    if (best == waiting_.rend() || waiting->processor == processor) best = waiting;
-    if (best->processor == processor) break;
+  const int64_t now = now_ns(CLOCK_MONOTONIC);
+  if (instance) surplus.push_back(keep(std::move(instance), now));
+  const auto found =
+      std::find_if(others_.rbegin(), others_.rend(),
+                   [&](const Waiting& waiting) { return is_right(waiting.instance); });
+  if (found != others_.rend()) {
+    instance = std::move(found->instance);
+    others_.erase(std::next(found).base());
+    note_oldest();
+    return instance;
   }
-  if (best == waiting_.rend()) return nullptr;
-  std::unique_ptr<Instance> instance = std::move(best->instance);
-  waiting_.erase(std::next(best).base());
+  // From another processor it is still cheaper than a new one.
+  for (Last& last : lasts_) {
+    instance = last.exchange(nullptr);
+    if (is_right(instance)) return instance;
+    if (instance) surplus.push_back(keep(std::move(instance), now));
+  }
+  return nullptr;
+}
+
+void IdleInstances::give(std::unique_ptr<Instance> instance, int64_t now_ns) {
+  const auto is_old = [now_ns](int64_t since_ns) { return now_ns - kLongestIdleNs > since_ns; };
+  std::unique_ptr<Instance> before = last().exchange(std::move(instance));
+  if (!before && !is_old(oldest_ns_.load(std::memory_order_relaxed))) return;
+  std::unique_ptr<Instance> surplus;  // goes after the lock
+  const std::scoped_lock lock(mutex_);
+  if (before) surplus = keep(std::move(before), now_ns);
+  if (!surplus && !others_.empty() && is_old(others_.front().since_ns)) surplus = oldest();
+}
+
+std::unique_ptr<Instance> IdleInstances::keep(std::unique_ptr<Instance> instance, int64_t now_ns) {
+  // Its module may have gone since it was taken from its processor's place.
+  if (instance->is_orphan()) return instance;
+  others_.push_back({std::move(instance), now_ns});
+  if (others_.size() > most_others_) return oldest();
+  note_oldest();
+  return nullptr;
+}
+
+std::unique_ptr<Instance> IdleInstances::oldest() {
+  std::unique_ptr<Instance> instance = std::move(others_.front().instance);
+  others_.erase(others_.begin());
+  note_oldest();
   return instance;
 }
 
-void IdleInstances::give(std::unique_ptr<Instance> instance) {
-  std::unique_ptr<Instance> surplus;  // goes after the lock
-  const Clock::time_point now = Clock::now();
-  const int processor = sched_getcpu();
-  const std::scoped_lock lock(mutex_);
-  if (!waiting_.empty() &&
-      (waiting_.size() >= most_ || now - waiting_.front().since > kLongestIdle)) {
-    surplus = std::move(waiting_.front().instance);
-    waiting_.erase(waiting_.begin());
-  }
-  waiting_.push_back({std::move(instance), now, processor});
+void IdleInstances::note_oldest() {
+  oldest_ns_.store(others_.empty() ? kNobody : others_.front().since_ns,
+                   std::memory_order_relaxed);
 }
 
 void IdleInstances::drop_all_of(const Module& module) {
+  std::vector<std::unique_ptr<Instance>> dropped;  // goes after the lock
   const std::scoped_lock lock(mutex_);
-  std::erase_if(waiting_, [&](const Waiting& waiting) { return waiting.instance->is_of(module); });
+  // Whoever holds an instance of it that is not its own has to come by here, in keep().
+  *module.parts().is_gone = true;
+  const int64_t now = now_ns(CLOCK_MONOTONIC);
+  for (Last& last : lasts_) {
+    if (auto instance = last.exchange(nullptr)) {
+      dropped.push_back(keep(std::move(instance), now));
+    }
+  }
+  for (Waiting& waiting : others_) {
+    if (waiting.instance->is_of(module)) dropped.push_back(std::move(waiting.instance));
+  }
+  std::erase_if(others_, [](const Waiting& waiting) { return !waiting.instance; });
+  note_oldest();
 }
 
 }  // namespace wasmrt

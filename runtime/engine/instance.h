@@ -3,7 +3,7 @@
 // Private to engine/.
 #pragma once
 
-#include <chrono>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -16,7 +16,6 @@
 #include "engine/host_call.h"
 #include "engine/interrupts.h"
 #include "engine/wasmtime_handles.h"
-#include "engine/written_pages.h"
 #include "wasi/context.h"
 #include "wasm_runtime.h"
 
@@ -31,7 +30,7 @@ class Instance {
  public:
   /// Not instantiated yet. `module` outlives it. @param memory_bytes limit of its memory.
   static std::unique_ptr<Instance> create(const Module& module, uint64_t memory_bytes);
-  ~Instance() = default;
+  ~Instance();
   Instance(const Instance&) = delete;
   Instance& operator=(const Instance&) = delete;
 
@@ -49,6 +48,10 @@ class Instance {
   /// @return false if that is not possible: the instance is of no more use.
   bool rewind();
 
+  /// To be called before the kernel writes into its memory: see WrittenPages.
+  void lend_memory() { guest_.written.unseal(); }
+  [[nodiscard]] bool is_sealed() const { return guest_.written.is_sealed(); }
+
   /// For the environment of a run. Kept from one to the next, unless it has become large.
   wasi::StringBlock& environment();
 
@@ -56,16 +59,20 @@ class Instance {
   [[nodiscard]] uint64_t memory_bytes() const;
 
   [[nodiscard]] bool is_of(const Module& module) const { return &module_ == &module; }
+  /// Its module has gone, and it may only be destroyed. With the mutex of IdleInstances held.
+  [[nodiscard]] bool is_orphan() const { return *is_module_gone_; }
   [[nodiscard]] bool is_for(const Module& module, uint64_t memory_limit) const {
     return is_of(module) && memory_limit_ == memory_limit;
   }
 
  private:
   Instance(const Module& module, uint64_t memory_limit);
+  /// Of a rewindable one, which is in a pool.
   [[nodiscard]] std::span<uint8_t> memory() const;
   const wasmtime_func_t& function(std::string_view name);
 
   const Module& module_;
+  const std::shared_ptr<const bool> is_module_gone_;
   const uint64_t memory_limit_;
   wasi::StringBlock environment_;
   GuestState guest_;
@@ -77,32 +84,54 @@ class Instance {
   bool is_instantiated_ = false;
   uint32_t runs_ = 0;
   std::vector<std::pair<wasmtime_global_t, wasmtime_val_t>> globals_;  ///< and first values
-  WrittenPages written_;  ///< of its memory
 };
 
 /// Rewound instances that wait for their next run. They keep the pages that
 /// runs have written. Shared by all threads.
 class IdleInstances {
  public:
-  explicit IdleInstances(size_t most) : most_(most) {}
+  /// @param most  that wait at the same time; 1 or more.
+  explicit IdleInstances(size_t most);
+  ~IdleInstances();
+  IdleInstances(const IdleInstances&) = delete;
+  IdleInstances& operator=(const IdleInstances&) = delete;
 
   /// @return null if there is none.
   std::unique_ptr<Instance> take(const Module& module, uint64_t memory_limit);
   /// What has waited too long, or longest of too many, is let go.
-  void give(std::unique_ptr<Instance> instance);
+  /// @param now_ns  CLOCK_MONOTONIC.
+  void give(std::unique_ptr<Instance> instance, int64_t now_ns);
   void drop_all_of(const Module& module);
 
  private:
-  using Clock = std::chrono::steady_clock;
   struct Waiting {
     std::unique_ptr<Instance> instance;
-    Clock::time_point since;
-    int processor;  ///< on which its last run ended
+    int64_t since_ns;
   };
 
-  const size_t most_;
+  /// The one that a processor has run last, whose pages are likeliest in its caches. Apart from
+  /// those of other processors: it takes no lock, and nothing from another one's cache.
+  struct alignas(64) Last {
+    std::atomic<Instance*> instance{nullptr};
+
+    std::unique_ptr<Instance> exchange(std::unique_ptr<Instance> other) {
+      return std::unique_ptr<Instance>(instance.exchange(other.release()));
+    }
+  };
+
+  Last& last();
+  // With the mutex held. What they return, if anything, is let go without it.
+  std::unique_ptr<Instance> keep(std::unique_ptr<Instance> instance, int64_t now_ns);
+  std::unique_ptr<Instance> oldest();
+  void note_oldest();
+
+  static constexpr int64_t kNobody = INT64_MAX;
+
+  std::vector<Last> lasts_;  ///< by processor
+  const size_t most_others_;
   std::mutex mutex_;
-  std::vector<Waiting> waiting_;  ///< by `since`
+  std::vector<Waiting> others_;  ///< by `since_ns`
+  std::atomic<int64_t> oldest_ns_{kNobody};  ///< since when the first of them waits
 };
 
 }  // namespace wasmrt

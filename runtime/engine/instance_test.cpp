@@ -20,6 +20,7 @@
 
 #include "cache/image.h"
 #include "engine/engine.h"
+#include "engine/engine_parts.h"
 #include "engine/module.h"
 #include "engine/module_parts.h"
 #include "engine/settings.h"
@@ -203,6 +204,92 @@ TEST_F(Rewinding, ModulesThatChangeMoreThanMemoryAndGlobalsAreNotUsedAgain) {
   EXPECT_TRUE(instance_->rewind());
 }
 
+// Whatever writes the first byte of a page that no run before has written.
+TEST_F(Rewinding, AnyoneMayWriteASealedMemory) {
+  if (!kHasChecks || !can_unprotect()) GTEST_SKIP() << "no memory is sealed here";
+  struct Lender : FakeHost {
+    std::unique_ptr<Instance>& instance;
+    explicit Lender(std::unique_ptr<Instance>& i) : instance(i) {}
+    void lend_memory() override { instance->lend_memory(); }
+  } lender(instance_);
+  wasi::Context context({.arguments = &none_, .preopens = {}}, lender);
+  const auto run = [&](std::string_view name) {
+    instance_->begin(context, streams_, nullptr);
+    Ending end;
+    if (instance_->instantiate(end)) end = instance_->call(name);
+    if (end) ADD_FAILURE() << name << ": " << end.text();
+    return instance_->rewind();
+  };
+  constexpr const char* kWriters[] = {"store", "fill", "copy", "clock", "random"};
+  constexpr const char* kWriting = R"(
+    (import "wasi_snapshot_preview1" "clock_time_get"
+      (func $clock (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+    (memory (export "memory") 40)
+    (data (i32.const 70000) "\2a\00\00\00")
+    (func $always (i32.store (i32.const 0) (i32.const 1)) (i32.store (i32.const 70000) (i32.const 1)))
+    (func (export "always") (call $always))
+    (func (export "store") (call $always) (i64.store (i32.const 1000001) (i64.const -1)))
+    (func (export "fill") (memory.fill (i32.const 1000000) (i32.const 255) (i32.const 500000)))
+    (func (export "copy") (memory.copy (i32.const 1000000) (i32.const 69000) (i32.const 8000)))
+    (func (export "clock")
+      (if (call $clock (i32.const 1) (i64.const 1) (i32.const 1000000)) (then unreachable)))
+    (func (export "random")
+      (if (call $random (i32.const 1000000) (i32.const 100000)) (then unreachable)))
+    (func (export "check") (local $at i32) (local $seen i64)
+      (if (i32.ne (i32.load (i32.const 70000)) (i32.const 42)) (then unreachable))
+      (call $always)
+      (loop $next
+        (local.set $seen (i64.or (local.get $seen) (i64.load (i32.add (local.get $at) (i32.const 80000)))))
+        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (br_if $next (i32.lt_u (local.get $at) (i32.const 2541440))))
+      (if (i64.ne (local.get $seen) (i64.const 0)) (then unreachable))))";
+  for (const char* writer : kWriters) {
+    // In another engine: in a pool pages stay written.
+    ASSERT_NO_FATAL_FAILURE(SetUp());
+    ASSERT_NO_FATAL_FAILURE(load(kWriting));
+    for (int i = 0; i < 40; ++i) ASSERT_TRUE(run("always"));
+    ASSERT_TRUE(run("check"));
+    EXPECT_TRUE(instance_->is_sealed()) << writer;
+    EXPECT_TRUE(run(writer));
+    EXPECT_FALSE(instance_->is_sealed()) << writer;
+    EXPECT_TRUE(run("check")) << "after " << writer;
+    for (int i = 0; i < 40; ++i) ASSERT_TRUE(run("always"));
+    EXPECT_FALSE(instance_->is_sealed()) << "what was not so once is not expected again";
+  }
+}
+
+// The place of a sealed memory is another instance's next, which may write it all.
+TEST_F(Rewinding, ASealedMemoryIsGivenBackAsItWas) {
+  ASSERT_NO_FATAL_FAILURE(load(kMarks + std::string(R"((func (export "little")
+      (i32.store (i32.const 0) (i32.const 1))))")));
+  for (int round = 0; round < 100; ++round) {
+    instance_ = Instance::create(*module_, kMemoryLimit);
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_FALSE(call("little"));
+      ASSERT_TRUE(instance_->rewind());
+    }
+    ASSERT_EQ(instance_->is_sealed(), kHasChecks && can_unprotect());
+    instance_ = Instance::create(*module_, kMemoryLimit);
+    ASSERT_FALSE(call("check"));
+    ASSERT_FALSE(call("mark"));
+  }
+}
+
+TEST_F(Rewinding, MemoryThatIsWrittenInManyPlacesIsNotSealed) {
+  ASSERT_NO_FATAL_FAILURE(load(R"((memory (export "memory") 40)
+    (func (export "run") (local $at i32)
+      (loop $next
+        (i32.store8 (local.get $at) (i32.const 1))
+        (local.set $at (i32.add (local.get $at) (i32.const 65536)))
+        (br_if $next (i32.lt_u (local.get $at) (i32.const 2621440))))))"));
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_FALSE(call("run"));
+    ASSERT_TRUE(instance_->rewind());
+  }
+  EXPECT_FALSE(instance_->is_sealed());
+}
+
 TEST_F(Rewinding, AModuleCannotPassItselfOffAsOne) {
   for (const char* name : {"wasmrt:memory", "wasmrt:global:0", "wasmrt:interrupt", "wasmrt:start", "wasmrt:"}) {
     const Result<Image> image =
@@ -219,16 +306,63 @@ TEST_F(Rewinding, AModuleCannotPassItselfOffAsOne) {
 TEST_F(Rewinding, IdleInstancesGoWithTheirModule) {
   ASSERT_NO_FATAL_FAILURE(load(kMarks));
   IdleInstances idle(2);
-  for (int i = 0; i < 3; ++i) {
-    instance_ = Instance::create(*module_, kMemoryLimit);
+  const auto give = [&](uint64_t memory_limit) {
+    instance_ = Instance::create(*module_, memory_limit);
     ASSERT_FALSE(call("mark"));
     ASSERT_TRUE(instance_->rewind());
-    idle.give(std::move(instance_));
-  }
+    idle.give(std::move(instance_), 0);
+  };
+  for (int i = 0; i < 3; ++i) ASSERT_NO_FATAL_FAILURE(give(kMemoryLimit));
   EXPECT_EQ(idle.take(*module_, kMemoryLimit + 1), nullptr) << "made for another limit";
   EXPECT_NE(idle.take(*module_, kMemoryLimit), nullptr);
+  for (int i = 0; i < 3; ++i) ASSERT_NO_FATAL_FAILURE(give(kMemoryLimit));
   idle.drop_all_of(*module_);
   EXPECT_EQ(idle.take(*module_, kMemoryLimit), nullptr);
+}
+
+TEST_F(Rewinding, IdleInstancesAreNoMoreThanAllowedAndGoWithTime) {
+  ASSERT_NO_FATAL_FAILURE(load(kMarks));
+  const auto take_all = [&](IdleInstances& idle, uint64_t memory_limit) {
+    size_t count = 0;
+    while (idle.take(*module_, memory_limit)) ++count;
+    return count;
+  };
+  const auto give = [&](IdleInstances& idle, uint64_t memory_limit, int64_t now_ns) {
+    idle.give(Instance::create(*module_, memory_limit), now_ns);
+  };
+  for (const size_t most : {1, 2, 3, 10}) {
+    IdleInstances idle(most);
+    for (size_t i = 0; i < most + 5; ++i) give(idle, kMemoryLimit, 0);
+    const size_t found = take_all(idle, kMemoryLimit);
+    EXPECT_LE(found, most);
+    EXPECT_GE(found, (most + 1) / 2) << "but for places of other processors";
+  }
+  constexpr int64_t kMinute = 60'000'000'000;
+  IdleInstances idle(10);
+  for (int i = 0; i < 4; ++i) give(idle, kMemoryLimit, 0);
+  // One waits among the others only since another one came to its processor.
+  for (int i = 0; i < 8; ++i) give(idle, kMemoryLimit + 1, kMinute + 1);
+  for (int i = 0; i < 8; ++i) give(idle, kMemoryLimit + 1, 2 * kMinute + 2);
+  EXPECT_EQ(take_all(idle, kMemoryLimit), 0);
+}
+
+// Whoever looks for an instance of another module holds one for a moment, in which its module may go.
+TEST_F(Rewinding, NoInstanceIsKeptWhoseModuleHasGone) {
+  const Result<Image> image = image_of(kMarks);
+  ASSERT_TRUE(image.is_ok()) << image.status().message();
+  const auto load_module = [&] { return Module::load(engine_, image.value()).take(); };
+  IdleInstances& idle = engine_->parts().idle;
+  const std::shared_ptr<Module> staying = load_module();
+  std::shared_ptr<Module> going = load_module();
+  const std::weak_ptr<const bool> is_gone = going->parts().is_gone;
+  std::unique_ptr<Instance> held = Instance::create(*going, kMemoryLimit);
+  idle.give(Instance::create(*going, kMemoryLimit), 0);
+  idle.give(Instance::create(*going, kMemoryLimit), 0);
+  going.reset();
+  EXPECT_EQ(is_gone.use_count(), 1) << "others than the one that is held";
+  idle.give(std::move(held), 0);
+  EXPECT_EQ(idle.take(*staying, kMemoryLimit), nullptr);
+  EXPECT_TRUE(is_gone.expired()) << "it is still among those that wait";
 }
 
 TEST(RewindableModule, RubbishIsNone) {
@@ -316,7 +450,7 @@ TEST_F(WrittenPagesTest, AreRestoredInAChildAsWell) {
   const std::span<uint8_t> memory = map(1000);
   const std::span<uint8_t> pristine = map(1000);
   const size_t size = memory.size();
-  WrittenPages written;
+  WrittenPages written{false};
   const auto differs = [&](size_t from) {
     written.run_begins();
     // Every other page: more regions than one call tells of.
@@ -325,7 +459,7 @@ TEST_F(WrittenPagesTest, AreRestoredInAChildAsWell) {
     return !done || std::memcmp(memory.data(), pristine.data(), size) != 0;
   };
   EXPECT_FALSE(differs(0));
-  EXPECT_FALSE(WrittenPages().restore(memory, pristine.data(), 499 * kPage));
+  EXPECT_FALSE(WrittenPages(false).restore(memory, pristine.data(), 499 * kPage));
   const pid_t child = fork();
   if (child == 0) _exit(differs(kPage) ? 1 : 0);
   int status = 0;
@@ -350,7 +484,7 @@ TEST_F(WrittenPagesTest, AreWhatTheyWereWhetherZeroOrNot) {
   };
   const std::span<uint8_t> memory = map_image();
   const std::span<uint8_t> pristine = map_image();
-  WrittenPages written;
+  WrittenPages written{false};
   for (int run = 0; run < 2; ++run) {
     written.run_begins();
     std::ranges::fill(memory, 0xff);
@@ -369,7 +503,7 @@ TEST_F(WrittenPagesTest, AreFoundWhicheverThreadWroteThemFirst) {
   constexpr size_t kPages = 200;
   struct Memory {
     std::span<uint8_t> bytes = map(kPages);
-    WrittenPages written;
+    WrittenPages written{false};
   };
   std::array<Memory, kMemories> memories;
   const std::span<uint8_t> pristine = map(kPages);
@@ -415,7 +549,7 @@ TEST_F(WrittenPagesTest, AreFoundWhicheverThreadWroteThemFirst) {
 TEST_F(WrittenPagesTest, AreFoundAfterARunWithinTheRun) {
   struct Memory {
     std::span<uint8_t> bytes = map(10);
-    WrittenPages written;
+    WrittenPages written{false};
   };
   Memory outer;
   Memory inner;

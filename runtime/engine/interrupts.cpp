@@ -130,6 +130,8 @@ bool Interrupt::lower() {
 void Interrupt::on_fault(int signal, siginfo_t* info, void* context) {
   Interrupt* interrupt = current;
   const auto* address = static_cast<const std::byte*>(info->si_addr);
+  // Whoever writes there first, the guest's code or its host's.
+  if (interrupt != nullptr && interrupt->guest_->written.unseal_for(address)) return;
   if (interrupt != nullptr && address >= interrupt->page_ &&
       address < interrupt->page_ + page_bytes()) {
     // The signal comes from the guest's own code, which holds no lock: anything may be called.

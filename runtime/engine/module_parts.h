@@ -31,6 +31,8 @@ struct Module::Parts {
   bool is_rewindable;
   /// What its mutable globals are exported as, if it is rewindable.
   std::vector<std::string> globals;
+  /// Instances may be destroyed a moment later. Guarded by the mutex of IdleInstances.
+  std::shared_ptr<bool> is_gone = std::make_shared<bool>(false);
   /// An instance that never runs, made when it is first needed.
   std::once_flag pristine_once{};
   std::unique_ptr<Instance> pristine{};

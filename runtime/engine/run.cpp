@@ -25,6 +25,8 @@ using wasi::Stop;
 constexpr int64_t kMillisecond = 1'000'000;
 // Most of the output that is passed on at once.
 constexpr size_t kWritePiece = size_t{64} << 10;
+// After so many bytes of output it is looked whether the run may go on. Fewer mostly wait for more.
+constexpr size_t kUncheckedBytes = size_t{8} << 10;
 // How often the caller is asked whether anyone still waits for the result.
 constexpr int64_t kAbortedPeriod = 100 * kMillisecond;
 
@@ -56,11 +58,11 @@ uintptr_t stack_lowest() {
 /// The caller's streams and variables, and the run's limits, as WASI sees them.
 class RunHost final : public wasi::Host {
  public:
-  /// @param room  for the environment.
-  RunHost(const CommandData& command, wasi::StringBlock& room, const wasmrt_streams& streams,
+  RunHost(const CommandData& command, Instance& instance, const wasmrt_streams& streams,
           void* baton, int64_t start_ns)
       : command_(command),
-        environment_(room),
+        instance_(instance),
+        environment_(instance.environment()),
         streams_(streams),
         baton_(baton),
         limits_(command.limits),
@@ -87,6 +89,7 @@ class RunHost final : public wasi::Host {
   wasi::StreamResult read_stdin(std::span<uint8_t> buffer) override {
     const int64_t left_ms = (deadline_ns_ - now_ns(CLOCK_MONOTONIC)) / kMillisecond;
     if (left_ms <= 0) return {.stop = time_is_up()};
+    lend_memory();
     const int64_t got =
         streams_.read(baton_, buffer.data(), buffer.size(), static_cast<uint32_t>(left_ms));
     if (got == -2) return {.stop = time_is_up()};
@@ -105,6 +108,9 @@ class RunHost final : public wasi::Host {
       if (streams_.write(baton_, piece.data(), piece.size()) != 0) return {.stop = given_up()};
       output_bytes_ += piece.size();
       rest = rest.subspan(piece.size());
+      unchecked_bytes_ += piece.size();
+      if (unchecked_bytes_ < kUncheckedBytes) continue;
+      unchecked_bytes_ = 0;
       if (const Stop stop = check(); stop != Stop::kNone) {
         return {.bytes = bytes.size() - rest.size(), .stop = stop};
       }
@@ -140,6 +146,8 @@ class RunHost final : public wasi::Host {
 
   int64_t deadline_ns() const override { return deadline_ns_; }
 
+  void lend_memory() override { instance_.lend_memory(); }
+
   [[nodiscard]] bool cpu_used_up() const { return cpu_used_up_; }
   [[nodiscard]] uint64_t input_bytes() const { return input_bytes_; }
   [[nodiscard]] uint64_t output_bytes() const { return output_bytes_; }
@@ -157,6 +165,7 @@ class RunHost final : public wasi::Host {
   }
 
   const CommandData& command_;
+  Instance& instance_;
   wasi::StringBlock& environment_;
   bool has_environment_ = false;
   const wasmrt_streams& streams_;
@@ -168,6 +177,7 @@ class RunHost final : public wasi::Host {
   bool cpu_used_up_ = false;
   uint64_t input_bytes_ = 0;
   uint64_t output_bytes_ = 0;
+  uint64_t unchecked_bytes_ = 0;  ///< of output
 };
 
 /// Gives a place back, whatever way the run ends.
@@ -255,23 +265,27 @@ wasmrt_status Command::run(const wasmrt_streams& streams, void* baton,
     return WASMRT_RESOURCES;
   }
 
-  const int64_t asked_ns = now_ns(CLOCK_MONOTONIC);
-  if (!engine.places.take(engine.wait)) {
-    result.wait_ns = static_cast<uint64_t>(now_ns(CLOCK_MONOTONIC) - asked_ns);
-    explain(result, WASMRT_FAILED,
-            "as many instances run as are allowed, and none ended within " +
-                seconds_text(static_cast<uint32_t>(engine.wait.count())));
-    return WASMRT_BUSY;
+  int64_t start_ns = now_ns(CLOCK_MONOTONIC);
+  if (!engine.places.take_free()) {
+    const int64_t asked_ns = start_ns;
+    const bool got = engine.places.wait(engine.wait);
+    start_ns = now_ns(CLOCK_MONOTONIC);
+    result.wait_ns = static_cast<uint64_t>(start_ns - asked_ns);
+    if (!got) {
+      explain(result, WASMRT_FAILED,
+              "as many instances run as are allowed, and none ended within " +
+                  seconds_text(static_cast<uint32_t>(engine.wait.count())));
+      return WASMRT_BUSY;
+    }
   }
   const PlaceUse place(engine.places);
-  const TickerUse tick(*engine.ticker);
-  const int64_t start_ns = now_ns(CLOCK_MONOTONIC);
-  result.wait_ns = static_cast<uint64_t>(start_ns - asked_ns);
+  engine.ticker->run_begins();
 
   std::unique_ptr<Instance> instance = engine.idle.take(*module_, data_.limits.memory_bytes);
-  if (!instance) instance = Instance::create(*module_, data_.limits.memory_bytes);
+  const bool is_new = instance == nullptr;
+  if (is_new) instance = Instance::create(*module_, data_.limits.memory_bytes);
 
-  RunHost host(data_, instance->environment(), streams, baton, start_ns);
+  RunHost host(data_, *instance, streams, baton, start_ns);
   wasi::Context context({.arguments = &data_.arguments,
                          .preopens = data_.preopens,
                          .max_descriptors = data_.limits.max_descriptors,
@@ -281,14 +295,16 @@ wasmrt_status Command::run(const wasmrt_streams& streams, void* baton,
   Ending end;
   instance->begin(context, streams, baton);
   const bool instantiated = instance->instantiate(end);
-  const int64_t entered_ns = now_ns(CLOCK_MONOTONIC);
+  const int64_t entered_ns = is_new ? now_ns(CLOCK_MONOTONIC) : start_ns;
   result.instantiate_ns = static_cast<uint64_t>(entered_ns - start_ns);
 
+  int64_t ended_ns = entered_ns;
   if (instantiated) {
     const RunSlice slice(times_);
     if (module.is_reactor && entry_point_ != "_start") end = instance->call("_initialize");
     if (!end) end = instance->call(entry_point_);
-    result.run_ns = static_cast<uint64_t>(now_ns(CLOCK_MONOTONIC) - entered_ns);
+    ended_ns = now_ns(CLOCK_MONOTONIC);
+    result.run_ns = static_cast<uint64_t>(ended_ns - entered_ns);
     times_.wall.add(result.run_ns);
   }
   result.memory_bytes = instance->memory_bytes();
@@ -298,7 +314,7 @@ wasmrt_status Command::run(const wasmrt_streams& streams, void* baton,
   // Whoever was interrupted may have left anything anywhere.
   if ((context.stop() == Stop::kExit || (!end && context.stop() == Stop::kNone)) &&
       instance->rewind()) {
-    engine.idle.give(std::move(instance));
+    engine.idle.give(std::move(instance), ended_ns);
   }
 
   if (context.stop() != Stop::kNone) {

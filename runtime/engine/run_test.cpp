@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs through the public ABI, with guests written in WAT.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -98,6 +99,8 @@ constexpr const char* kPrelude = R"(
   (import "wasi_snapshot_preview1" "args_sizes_get"
     (func $args_sizes_get (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+  (import "wasi_snapshot_preview1" "path_open"
+    (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "path_unlink_file"
     (func $unlink (param i32 i32 i32) (result i32)))
   (memory (export "memory") 2)
@@ -494,6 +497,30 @@ TEST_F(Run, LostClientEndsAWritingGuest) {
   EXPECT_EQ(result.outcome, WASMRT_ABORTED);
 }
 
+TEST_F(Run, ManyVectorsInOneCallTimeOut) {
+  load(R"(
+    (func (export "_start") (local $at i32)
+      (loop $next
+        (i32.store (local.get $at) (i32.const 65536))
+        (i32.store offset=4 (local.get $at) (i32.const 8192))
+        (local.set $at (i32.add (local.get $at) (i32.const 8)))
+        (br_if $next (i32.lt_u (local.get $at) (i32.const 8192))))
+      (drop (call $fd_write (i32.const 1) (i32.const 0) (i32.const 1024) (i32.const 9000)))))");
+  wasmrt_command_config config{};
+  config.limits.wall_ms = 100;
+  ASSERT_EQ(make_command(config), WASMRT_OK);
+  wasmrt_streams table = Streams::table();
+  table.write = [](void*, const void*, size_t) {
+    usleep(5'000);
+    return 0;
+  };
+  wasmrt_result result{};
+  result.size = sizeof result;
+  wasmrt_run(command_, &table, &streams_, &result);
+  EXPECT_EQ(result.outcome, WASMRT_TIMED_OUT) << result.message;
+  EXPECT_LT(result.output_bytes, 1U << 20);
+}
+
 TEST_F(Run, OutputIsLimited) {
   wasmrt_limits limits{};
   limits.output_bytes = 1000;
@@ -702,6 +729,61 @@ TEST_F(Run, NothingOfALargeMemoryIsLeftForTheNext) {
     ASSERT_EQ(result.exit_status, 0) << "run " << i;
   }
 }
+
+// Memory that many runs have not written is read-only until one does. What reads into it may be
+// the kernel, to whom that is an error.
+class RunAndRead : public Run {
+ protected:
+  /// What a run at `entry_point` prints.
+  std::string run_from(const char* entry_point) {
+    const wasmrt_directory directories[] = {{"/", directory_.c_str(), WASMRT_ACCESS_READ}};
+    wasmrt_command_config config{};
+    config.entry_point = entry_point;
+    config.directories = directories;
+    config.directory_count = 1;
+    if (make_command(config) != WASMRT_OK) return error_.message;
+    wasmrt_streams table = Streams::table();
+    table.read = [](void*, void* buffer, size_t length, uint32_t) -> int64_t {
+      const int file = open((directory_ + "/file").c_str(), O_RDONLY);
+      const ssize_t got = read(file, buffer, length);
+      close(file);
+      return got;
+    };
+    Streams streams;
+    wasmrt_result result{};
+    result.size = sizeof result;
+    wasmrt_run(command_, &table, &streams, &result);
+    EXPECT_EQ(result.outcome, WASMRT_EXITED) << result.message;
+    return streams.output;
+  }
+
+  void test(const char* entry_point) {
+    std::ofstream(directory_ + "/file") << "of a file";
+    load(R"(
+      (data (i32.const 100) "file")
+      (func $read (param $fd i32)
+        (i32.store (i32.const 0) (i32.const 70000))
+        (i32.store (i32.const 4) (i32.const 100))
+        (if (call $fd_read (local.get $fd) (i32.const 0) (i32.const 1) (i32.const 8))
+          (then unreachable))
+        (call $print (i32.const 70000) (i32.load (i32.const 8))))
+      (func (export "print") (call $print (i32.const 100) (i32.const 4)))
+      (func (export "stream") (call $read (i32.const 0)))
+      (func (export "path")
+        (if (call $open (i32.const 3) (i32.const 0) (i32.const 100) (i32.const 4) (i32.const 0)
+                        (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8))
+          (then unreachable))
+        (call $read (i32.load (i32.const 8)))))");
+    for (int i = 0; i < 40; ++i) ASSERT_EQ(run_from("print"), "file");
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(run_from(entry_point), "of a file");
+      EXPECT_EQ(run_from("print"), "file");
+    }
+  }
+};
+
+TEST_F(RunAndRead, AStreamIntoMemoryThatWasNotWrittenBefore) { test("stream"); }
+TEST_F(RunAndRead, AFileIntoMemoryThatWasNotWrittenBefore) { test("path"); }
 
 TEST_F(Run, TracesHostCallsWithTheirResults) {
   load(R"(

@@ -6,7 +6,7 @@
 
 namespace wasmrt {
 
-Result<std::unique_ptr<Ticker>> Ticker::start(std::function<void()> tick) {
+Result<std::unique_ptr<Ticker>> Ticker::start(std::function<bool()> tick) {
   std::unique_ptr<Ticker> ticker(new Ticker(std::move(tick)));
   sigset_t all;
   sigset_t before;
@@ -35,7 +35,7 @@ Ticker::~Ticker() {
 
 void Ticker::wake() {
   // Of all that find it asleep, one wakes it. The run may well be over before
-  // the thread looks, so what it waits for is this word and not running_.
+  // the thread looks, so what it waits for is this word and not that something runs.
   {
     const std::scoped_lock lock(mutex_);
     if (!asleep_.exchange(false, std::memory_order_seq_cst)) return;
@@ -51,12 +51,11 @@ void Ticker::loop() {
     changed_.wait_for(lock, kPeriod, [this] { return stop_; });
     if (stop_) return;
     ticks_.fetch_add(1, std::memory_order_relaxed);
-    tick_();
-    idle = running_.load(std::memory_order_acquire) > 0 ? 0 : idle + 1;
+    idle = tick_() ? 0 : idle + 1;
     if (idle < kIdlePeriods) continue;
     asleep_.store(true, std::memory_order_seq_cst);
     // A run that began before that did not see it.
-    if (running_.load(std::memory_order_seq_cst) > 0) {
+    if (tick_()) {
       asleep_.store(false, std::memory_order_seq_cst);
     } else {
       changed_.wait(lock, [this] { return stop_ || !asleep_.load(std::memory_order_seq_cst); });

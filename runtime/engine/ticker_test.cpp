@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "engine/places.h"
 
 namespace wasmrt {
@@ -16,57 +18,103 @@ void wait_for_more(const std::atomic<int>& ticks, int than) {
 
 TEST(Ticker, SleepsWhenNothingRunsAndWakesForTheNextRun) {
   std::atomic<int> ticks{0};
-  auto ticker = Ticker::start([&] { ++ticks; });
+  std::atomic<bool> runs{true};
+  auto ticker = Ticker::start([&] {
+    ++ticks;
+    return runs.load();
+  });
   ASSERT_TRUE(ticker.is_ok());
-  {
-    const TickerUse use(*ticker.value());
-    wait_for_more(ticks, 3);
-  }
+  ticker.value()->run_begins();
+  wait_for_more(ticks, 3);
+  runs = false;
   // Idle: it stops within a second; wait until two looks agree.
   int before = -1;
   while (before != ticks) {
     before = ticks;
     std::this_thread::sleep_for(Ticker::kPeriod * 10);
   }
-  const TickerUse use(*ticker.value());
+  runs = true;
+  ticker.value()->run_begins();
   wait_for_more(ticks, before);
 }
 
 TEST(Ticker, StopsWhileRunning) {
   std::atomic<int> ticks{0};
-  auto ticker = Ticker::start([&] { ++ticks; });
+  auto ticker = Ticker::start([&] {
+    ++ticks;
+    return true;
+  });
   ASSERT_TRUE(ticker.is_ok());
   ticker.value()->run_begins();
   wait_for_more(ticks, 0);
 }
 
+bool take(Places& places, std::chrono::milliseconds wait) {
+  return places.take_free() || places.wait(wait);
+}
+
 TEST(Places, CountThemAndWait) {
   Places places(2);
-  EXPECT_TRUE(places.take(0ms));
-  EXPECT_TRUE(places.take(0ms));
-  EXPECT_FALSE(places.take(1ms));
+  EXPECT_FALSE(places.is_any_taken());
+  EXPECT_TRUE(take(places, 0ms));
+  EXPECT_TRUE(places.is_any_taken());
+  EXPECT_TRUE(take(places, 0ms));
+  EXPECT_FALSE(take(places, 1ms));
   std::thread other([&] {
     std::this_thread::sleep_for(20ms);
     places.give_back();
   });
-  EXPECT_TRUE(places.take(10s));
+  EXPECT_TRUE(take(places, 10s));
   other.join();
-  EXPECT_FALSE(places.take(0ms));
+  EXPECT_FALSE(take(places, 0ms));
+  places.give_back();
+  places.give_back();
+  EXPECT_FALSE(places.is_any_taken());
 }
 
 TEST(Places, GoToWhoeverWaits) {
   Places places(1);
-  ASSERT_TRUE(places.take(0ms));
+  ASSERT_TRUE(take(places, 0ms));
   std::atomic<bool> got{false};
-  std::thread waiting([&] { got = places.take(10s); });
+  std::thread waiting([&] { got = take(places, 10s); });
   // Who takes and gives back all the time must not keep the place to itself.
   while (!got) {
     places.give_back();
-    if (!places.take(0ms)) break;
+    if (!take(places, 0ms)) break;
     std::this_thread::sleep_for(1ms);
   }
   waiting.join();
   EXPECT_TRUE(got);
+}
+
+// Some who give up do so at the moment when they are given one.
+TEST(Places, AreNeitherLostNorGivenTwice) {
+  constexpr int kPlaces = 2;
+  Places places(kPlaces);
+  std::atomic<int> taken{0};
+  std::atomic<int> refused{0};
+  std::atomic<bool> too_many{false};
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 6; ++i) {
+      threads.emplace_back([&, i] {
+        for (int round = 0; round < 2'000; ++round) {
+          if (!take(places, std::chrono::milliseconds(i % 3))) {
+            ++refused;
+            continue;
+          }
+          if (++taken > kPlaces) too_many = true;
+          std::this_thread::yield();
+          --taken;
+          places.give_back();
+        }
+      });
+    }
+  }
+  EXPECT_FALSE(too_many);
+  EXPECT_FALSE(places.is_any_taken());
+  for (int i = 0; i < kPlaces; ++i) EXPECT_TRUE(places.take_free());
+  EXPECT_FALSE(take(places, 0ms));
 }
 
 }  // namespace

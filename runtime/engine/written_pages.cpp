@@ -46,6 +46,14 @@ constexpr uint64_t kZeroPage = 1 << 5;
 
 constexpr size_t kRegions = 128;
 
+// Zeros are not copied, in pieces of this size: a page has often been written in part only.
+constexpr size_t kPieceBytes = 512;
+
+// A memory is sealed if that cuts it into no more pieces, and after as many runs that
+// would not have needed more.
+constexpr size_t kMostSealedPieces = 8;
+constexpr uint32_t kQuietRuns = 16;
+
 const unsigned long kScan = _IOWR('f', 16, ScanArguments);
 
 const char* const kPagemap = "/proc/self/pagemap";
@@ -108,6 +116,16 @@ bool knows_written_pages() {
   return asked && pagemap >= 0;
 }
 
+bool can_unprotect() {
+  static const bool can = [] {
+    rlimit data{};
+    char overcommit = 0;
+    return getrlimit(RLIMIT_DATA, &data) == 0 && data.rlim_cur == RLIM_INFINITY &&
+           std::ifstream("/proc/sys/vm/overcommit_memory").get(overcommit) && overcommit != '2';
+  }();
+  return can;
+}
+
 bool WrittenPages::find(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes) {
   // Else the kernel may join pages behind the guest's back, and one that had not
   // been written could then be written without a fault.
@@ -138,7 +156,7 @@ bool WrittenPages::find(std::span<uint8_t> memory, const uint8_t* pristine, size
       const size_t bytes = region.end - region.start;
       if (bytes / page > left) return false;
       left -= bytes / page;
-      add(pristine, region.start - start, bytes, page);
+      add(pristine, region.start - start, bytes);
     }
     at = arguments.walk_end;
   }
@@ -146,14 +164,14 @@ bool WrittenPages::find(std::span<uint8_t> memory, const uint8_t* pristine, size
   return true;
 }
 
-void WrittenPages::add(const uint8_t* pristine, size_t offset, size_t bytes, size_t page) {
-  for (const size_t end = offset + bytes; offset < end; offset += page) {
-    const bool zero = is_zero(pristine + offset, page);
+void WrittenPages::add(const uint8_t* pristine, size_t offset, size_t bytes) {
+  for (const size_t end = offset + bytes; offset < end; offset += kPieceBytes) {
+    const bool zero = is_zero(pristine + offset, kPieceBytes);
     if (!ranges_.empty() && ranges_.back().zero == zero &&
         ranges_.back().offset + ranges_.back().bytes == offset) {
-      ranges_.back().bytes += page;
+      ranges_.back().bytes += kPieceBytes;
     } else {
-      ranges_.push_back({offset, page, zero});
+      ranges_.push_back({offset, kPieceBytes, zero});
     }
   }
 }
@@ -165,14 +183,19 @@ void WrittenPages::run_begins() {
 
 bool WrittenPages::restore(std::span<uint8_t> memory, const uint8_t* pristine, size_t most_bytes) {
   if (pagemap < 0) return false;
-  // A page becomes the process's own by a fault of the thread that writes it first,
-  // and then stays so. To ask for the faults costs a third of asking for the pages.
-  const uint64_t faults = faults_of_thread();
-  // Since this run began, and not since the thread last asked: other runs may have begun
-  // and ended within this one, in a filter that its output went through.
-  const bool was_fault = faults != faults_at_begin_;
-  faults_before = faults;
-  if ((was_fault || !are_known_) && !find(memory, pristine, most_bytes)) return false;
+  if (!is_sealed_) {
+    // A page becomes the process's own by a fault of the thread that writes it first,
+    // and then stays so. To ask for the faults costs a third of asking for the pages.
+    const uint64_t faults = faults_of_thread();
+    // Since this run began, and not since the thread last asked: other runs may have begun
+    // and ended within this one, in a filter that its output went through.
+    const bool was_fault = faults != faults_at_begin_;
+    faults_before = faults;
+    const bool was_quiet = are_known_ && !was_fault;
+    if (!was_quiet && !find(memory, pristine, most_bytes)) return false;
+    quiet_runs_ = was_quiet ? quiet_runs_ + 1 : 0;
+    if (may_seal_ && quiet_runs_ == kQuietRuns && !seal(memory)) return false;
+  }
   for (const auto& [offset, bytes, zero] : ranges_) {
     if (zero) {
       std::memset(memory.data() + offset, 0, bytes);
@@ -181,6 +204,40 @@ bool WrittenPages::restore(std::span<uint8_t> memory, const uint8_t* pristine, s
     }
   }
   return true;
+}
+
+bool WrittenPages::seal(std::span<uint8_t> memory) {
+  std::vector<std::span<uint8_t>> others;
+  size_t at = 0;
+  for (const Range& range : ranges_) {
+    if (at < range.offset) others.push_back(memory.subspan(at, range.offset - at));
+    at = range.offset + range.bytes;
+  }
+  if (at < memory.size()) others.push_back(memory.subspan(at));
+  if (others.size() > kMostSealedPieces) return true;
+  protected_ = memory;
+  for (const std::span<uint8_t> other : others) {
+    if (mprotect(other.data(), other.size(), PROT_READ) != 0) return unseal();
+  }
+  is_sealed_ = true;
+  return true;
+}
+
+bool WrittenPages::unseal() {
+  // Whoever has lent memory out once does so in other runs.
+  may_seal_ = false;
+  if (protected_.empty()) return true;
+  is_sealed_ = false;
+  are_known_ = false;
+  if (mprotect(protected_.data(), protected_.size(), PROT_READ | PROT_WRITE) != 0) return false;
+  protected_ = {};
+  return true;
+}
+
+bool WrittenPages::unseal_for(const void* address) {
+  const auto* at = static_cast<const uint8_t*>(address);
+  if (at < protected_.data() || at >= protected_.data() + protected_.size()) return false;
+  return unseal();
 }
 
 bool has_swap() {

@@ -451,7 +451,8 @@ typedef struct wasmrt_result {
     uint64_t input_bytes;     /**< read from standard input */
     uint64_t output_bytes;    /**< written to standard output */
     uint64_t wait_ns;         /**< waited for a free place */
-    uint64_t instantiate_ns;  /**< from there to the entry point */
+    uint64_t instantiate_ns;  /**< from there to the entry point; 0 if an
+                                   instance of an earlier run was at hand */
     uint64_t run_ns;          /**< in the guest */
     /** Why, for all outcomes but EXITED: one line, control characters escaped,
      *  with the limit's value where one was hit. */

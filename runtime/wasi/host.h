@@ -76,6 +76,9 @@ class Host {
   /// Nanoseconds on CLOCK_MONOTONIC at which the run's wall time ends.
   virtual int64_t deadline_ns() const = 0;
 
+  /// The kernel is about to write into the guest's memory.
+  virtual void lend_memory() {}
+
   /// The guest has opened a file or a directory by a path. `descriptor` is the
   /// host's, still the guest's.
   virtual void opened(int /*descriptor*/) {}

@@ -167,6 +167,7 @@ template <uint32_t kMostVectors>
     const int file = descriptor->fd.get();
     const auto all = vectors.all();
     const int all_count = static_cast<int>(all.size());
+    context.host().lend_memory();
     result = move_bytes(
         context, *descriptor, POLLIN,
         [&] {

@@ -133,6 +133,7 @@ Errno random_get(Context& context, GuestMemory memory, GuestPtr buf, GuestSize b
   // A few milliseconds each.
   constexpr size_t kChunk = size_t{1} << 20;
   std::span<uint8_t> rest = *bytes;
+  context.host().lend_memory();
   while (!rest.empty()) {
     const ssize_t got = getrandom(rest.data(), std::min(rest.size(), kChunk), 0);
     if (got < 0) {
