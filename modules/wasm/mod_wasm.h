@@ -157,4 +157,14 @@ const char *wasm_config_guest_path(apr_pool_t *pool, const wasm_dir_conf *conf,
 
 int wasm_handler(request_rec *r);
 
+/** Counters that each request changes exist so many times, apart in memory:
+ *  processors would spend their time in taking them from each other. */
+#define WASM_SHARDS 8
+
+/** Bytes that processors take from each other at once, or more. */
+#define WASM_SHARD_ALIGNMENT 128
+
+/** Which one a request uses: the one of its connection. */
+#define WASM_SHARD(r) ((unsigned int)(r)->connection->id % WASM_SHARDS)
+
 #endif /* MOD_WASM_H */

@@ -35,11 +35,24 @@ APLOG_USE_MODULE(wasm);
  * request, which is slower, no more. */
 #define WASM_MAX_COMMANDS 4096
 
+/* Never changed, and there until the process ends. */
+typedef struct wasm_known_command {
+    const void *key;                 /* see command_key() */
+    apr_ssize_t length;
+    wasmrt_command *command;
+} wasm_known_command;
+
+typedef struct wasm_shard {
+    apr_uint32_t requests;           /* that use anything in here, atomic */
+    volatile void *last;             /* wasm_known_command, atomic; or NULL */
+    char apart[WASM_SHARD_ALIGNMENT - sizeof(void *) - sizeof(void *)];
+} wasm_shard;
+
 /* What one child process has. */
 typedef struct wasm_child {
     server_rec *server;
     const wasm_setup *setup;
-    apr_uint32_t requests;           /* that use anything in here, atomic */
+    wasm_shard *shards;              /* WASM_SHARDS */
     apr_uint32_t stopping;           /* their guests are to end, atomic */
 
     apr_thread_mutex_t *engine_mutex;
@@ -51,7 +64,7 @@ typedef struct wasm_child {
 
     apr_thread_rwlock_t *commands_lock;
     apr_pool_t *commands_pool;       /* used under that lock only */
-    apr_hash_t *commands;            /* by configuration, see command_key() */
+    apr_hash_t *commands;            /* wasm_known_command, by their keys */
 
     wasm_files *files;
 } wasm_child;
@@ -68,13 +81,15 @@ static apr_status_t child_cleanup(void *data)
     int i;
 
     child = NULL;
-    if (apr_atomic_read32(&self->requests) != 0) {
-        return APR_SUCCESS;
+    for (i = 0; i < WASM_SHARDS; i++) {
+        if (apr_atomic_read32(&self->shards[i].requests) != 0) {
+            return APR_SUCCESS;
+        }
     }
     for (hi = apr_hash_first(NULL, self->commands); hi;
          hi = apr_hash_next(hi)) {
         apr_hash_this(hi, NULL, NULL, &value);
-        wasmrt_command_release(value);
+        wasmrt_command_release(((wasm_known_command *)value)->command);
     }
     wasm_files_clear(self->files);
     for (i = 0; i < self->setup->files->nelts; i++) {
@@ -181,6 +196,7 @@ void wasm_child_init(apr_pool_t *pchild, server_rec *s)
 
     self->server = s;
     self->setup = wasm_config_setup();
+    self->shards = apr_pcalloc(pchild, WASM_SHARDS * sizeof(*self->shards));
     self->modules = apr_pcalloc(pchild, (self->setup->files->nelts + 1)
                                         * sizeof(*self->modules));
     self->started = apr_pcalloc(pchild, (self->setup->starts->nelts + 1)
@@ -241,11 +257,35 @@ static const void *command_key(apr_pool_t *pool, request_rec *r,
     return key;
 }
 
+/* @return NULL if there is none. */
+static const wasmrt_command *find_command(wasm_shard *shard, const void *key,
+                                          apr_ssize_t length)
+{
+    const wasm_known_command *known = apr_atomic_casptr(&shard->last, NULL,
+                                                        NULL);
+
+    if (!known || known->length != length
+        || memcmp(known->key, key, (size_t)length)) {
+        wasm_known_command *found;
+
+        apr_thread_rwlock_rdlock(child->commands_lock);
+        found = apr_hash_get(child->commands, key, length);
+        apr_thread_rwlock_unlock(child->commands_lock);
+        if (!found) {
+            return NULL;
+        }
+        apr_atomic_xchgptr(&shard->last, found);
+        known = found;
+    }
+    return known->command;
+}
+
 static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
                               wasm_run *run)
 {
     wasmrt_module *module = conf->start ? child->started[conf->start->index]
                                         : NULL;
+    wasm_known_command *known;
     apr_ssize_t length;
     const void *key;
 
@@ -267,28 +307,26 @@ static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
     }
 
     key = command_key(r->pool, r, conf, &length);
-    apr_thread_rwlock_rdlock(child->commands_lock);
-    run->command = apr_hash_get(child->commands, key, length);
-    apr_thread_rwlock_unlock(child->commands_lock);
+    run->command = find_command(&child->shards[WASM_SHARD(r)], key, length);
     if (run->command) {
         return OK;
     }
 
     apr_thread_rwlock_wrlock(child->commands_lock);
-    run->command = apr_hash_get(child->commands, key, length);
-    if (!run->command) {
-        wasmrt_command *command = wasm_command_create(r, conf, module,
-                                                      run->path);
-
-        run->command = command;
-        if (command) {
-            if (apr_hash_count(child->commands) < WASM_MAX_COMMANDS) {
-                key = command_key(child->commands_pool, r, conf, &length);
-                apr_hash_set(child->commands, key, length, command);
-            }
-            else {
-                run->own = command;
-            }
+    known = apr_hash_get(child->commands, key, length);
+    if (known) {
+        run->command = known->command;
+    }
+    else {
+        run->own = wasm_command_create(r, conf, module, run->path);
+        run->command = run->own;
+        if (run->own && apr_hash_count(child->commands) < WASM_MAX_COMMANDS) {
+            known = apr_palloc(child->commands_pool, sizeof(*known));
+            known->key = command_key(child->commands_pool, r, conf,
+                                     &known->length);
+            known->command = run->own;
+            apr_hash_set(child->commands, known->key, known->length, known);
+            run->own = NULL;
         }
     }
     apr_thread_rwlock_unlock(child->commands_lock);
@@ -297,19 +335,19 @@ static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
 
 /* ------------------------------------------------------------------------ */
 
-void wasm_child_hold(wasm_run *run)
+void wasm_child_hold(request_rec *r, wasm_run *run)
 {
     memset(run, 0, sizeof(*run));
     if (child) {
-        apr_atomic_inc32(&child->requests);
-        run->requests = &child->requests;
+        run->requests = &child->shards[WASM_SHARD(r)].requests;
+        apr_atomic_inc32(run->requests);
     }
 }
 
 int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
                        wasm_run *run)
 {
-    wasm_child_hold(run);
+    wasm_child_hold(r, run);
     run->path = conf->module ? conf->module->path : r->filename;
     if (!wasm_child_engine()) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10916)

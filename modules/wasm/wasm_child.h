@@ -63,7 +63,7 @@ typedef struct wasm_run {
  *
  * @param run  is made empty.
  */
-void wasm_child_hold(wasm_run *run);
+void wasm_child_hold(request_rec *r, wasm_run *run);
 
 /**
  * Finds or makes the command that a request is to run.

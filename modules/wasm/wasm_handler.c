@@ -134,9 +134,11 @@ static int finish_exited(wasm_io *io, const wasmrt_result *result)
     request_rec *r = io->r;
     int level = result->exit_status ? APLOG_INFO : APLOG_DEBUG;
 
-    ap_log_rerror(APLOG_MARK, level, 0, r, "%smodule %s exited with status "
-                  "%d", outcomes[WASMRT_EXITED].number, io->path,
-                  (int)result->exit_status);
+    if (APLOG_R_IS_LEVEL(r, level)) {
+        ap_log_rerror(APLOG_MARK, level, 0, r, "%smodule %s exited with "
+                      "status %d", outcomes[WASMRT_EXITED].number, io->path,
+                      (int)result->exit_status);
+    }
 
     if (io->phase == WASM_IO_HEADERS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10943)
@@ -231,11 +233,11 @@ int wasm_handler(request_rec *r)
     wasm_io_init(io, r, conf, run.path, run.longest);
 
     result.size = sizeof(result);
-    wasm_status_begin(run.row);
+    wasm_status_begin(r, run.row);
     started = wasmrt_run(run.command, APLOGrtrace4(r) ? &wasm_io_traced_streams
                                                       : &wasm_io_streams,
                          io, &result);
-    wasm_status_end(run.row,
+    wasm_status_end(r, run.row,
                     started == WASMRT_BUSY ? "busy" : outcome_name(io, &result),
                     &result);
     wasm_io_end_errors(io);

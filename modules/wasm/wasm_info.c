@@ -151,7 +151,7 @@ static void run_probe(request_rec *r)
     memset(&config, 0, sizeof(config));
     config.size = sizeof(config);
     config.arguments = arguments;
-    wasm_child_hold(&run);
+    wasm_child_hold(r, &run);
     if (!wasm_files_load_bytes(r, probe_module, sizeof(probe_module), &module,
                                &error)
         || wasmrt_command_create(module, &config, &command, &error)

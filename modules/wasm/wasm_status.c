@@ -63,19 +63,24 @@ typedef struct status_times {
     apr_uint32_t count[STATUS_CLASSES];
 } status_times;
 
+typedef struct status_runs {
+    apr_uint32_t ended[STATUS_OUTCOMES];
+    status_times instantiate;
+    status_times run;
+    char apart[WASM_SHARD_ALIGNMENT];
+} status_runs;
+
 typedef struct status_row {
     char path[STATUS_PATH_SIZE];     /* empty: free */
-    apr_uint32_t ended[STATUS_OUTCOMES];
     apr_uint32_t memory_pages;       /* most that a run ended with, 64 KiB */
     apr_uint32_t images[STATUS_SOURCES];
     apr_uint32_t image_kib;          /* of the newest image */
-    status_times instantiate;
-    status_times run;
+    status_runs runs[WASM_SHARDS];   /* to be added up */
 } status_row;
 
 typedef struct status_child {
     apr_uint32_t pid;                /* 0: free */
-    apr_uint32_t running[STATUS_ROWS];
+    apr_uint32_t running[WASM_SHARDS][STATUS_ROWS];
 } status_child;
 
 typedef struct status_counts {
@@ -112,11 +117,15 @@ static apr_uint32_t now_running(int row)
 {
     apr_uint32_t sum = 0;
     int i;
+    int j;
 
     for (i = 0; i < STATUS_CHILDREN; i++) {
         status_child *each = &counts->child[i];
-        apr_uint32_t running = apr_atomic_read32(&each->running[row]);
+        apr_uint32_t running = 0;
 
+        for (j = 0; j < WASM_SHARDS; j++) {
+            running += apr_atomic_read32(&each->running[j][row]);
+        }
         if (running && is_alive(apr_atomic_read32(&each->pid))) {
             sum += running;
         }
@@ -166,6 +175,9 @@ void wasm_status_post_config(wasm_setup *setup, server_rec *s)
 
     if (!shm) {
         shm = ap_retained_data_create(key, sizeof(*shm));
+    }
+    /* That of an older version has another size; its children still use it. */
+    if (!*shm || apr_shm_size_get(*shm) != sizeof(*counts)) {
         rv = apr_shm_create(shm, sizeof(*counts), NULL, s->process->pool);
         if (rv != APR_SUCCESS) {
             *shm = NULL;
@@ -249,16 +261,18 @@ static double class_start(int number)
            * (1.0 + (double)part / STATUS_PER_OCTAVE);
 }
 
-void wasm_status_begin(int row)
+void wasm_status_begin(const request_rec *r, int row)
 {
     if (self && row >= 0) {
-        apr_atomic_inc32(&self->running[row]);
+        apr_atomic_inc32(&self->running[WASM_SHARD(r)][row]);
     }
 }
 
-void wasm_status_end(int row, const char *outcome, const wasmrt_result *result)
+void wasm_status_end(const request_rec *r, int row, const char *outcome,
+                     const wasmrt_result *result)
 {
     status_row *each;
+    status_runs *runs;
     apr_uint32_t pages = (apr_uint32_t)(result->memory_bytes >> 16);
     apr_uint32_t before;
     unsigned int i;
@@ -266,19 +280,23 @@ void wasm_status_end(int row, const char *outcome, const wasmrt_result *result)
     if (!self || row < 0) {
         return;
     }
-    apr_atomic_dec32(&self->running[row]);
+    apr_atomic_dec32(&self->running[WASM_SHARD(r)][row]);
     each = &counts->row[row];
+    runs = &each->runs[WASM_SHARD(r)];
     for (i = 0; i < STATUS_OUTCOMES; i++) {
         if (!strcmp(outcome, outcome_names[i])) {
-            apr_atomic_inc32(&each->ended[i]);
+            apr_atomic_inc32(&runs->ended[i]);
+            break;
         }
     }
-    if (!result->instantiate_ns) {
+    if (!result->run_ns) {
         return;
     }
-    apr_atomic_inc32(each->instantiate.count
-                     + class_of(result->instantiate_ns));
-    apr_atomic_inc32(each->run.count + class_of(result->run_ns));
+    if (result->instantiate_ns) {
+        apr_atomic_inc32(runs->instantiate.count
+                         + class_of(result->instantiate_ns));
+    }
+    apr_atomic_inc32(runs->run.count + class_of(result->run_ns));
     do {
         before = apr_atomic_read32(&each->memory_pages);
     } while (before < pages
@@ -288,18 +306,43 @@ void wasm_status_end(int row, const char *outcome, const wasmrt_result *result)
 /* ------------------------------------------------------------------------ */
 /* Showing                                                                  */
 
+static void add_times(status_times *sum, status_times *times)
+{
+    int i;
+
+    for (i = 0; i < STATUS_CLASSES; i++) {
+        sum->count[i] += apr_atomic_read32(&times->count[i]);
+    }
+}
+
+static status_runs *runs_of(apr_pool_t *pool, status_row *row)
+{
+    status_runs *sum = apr_pcalloc(pool, sizeof(*sum));
+    unsigned int i;
+    unsigned int j;
+
+    for (i = 0; i < WASM_SHARDS; i++) {
+        for (j = 0; j < STATUS_OUTCOMES; j++) {
+            sum->ended[j] += apr_atomic_read32(&row->runs[i].ended[j]);
+        }
+        add_times(&sum->instantiate, &row->runs[i].instantiate);
+        add_times(&sum->run, &row->runs[i].run);
+    }
+    return sum;
+}
+
 /* @return microseconds that the given part of the times is below. */
-static double percentile(status_times *times, double part)
+static double percentile(const status_times *times, double part)
 {
     double total = 0;
     double sum = 0;
     int i;
 
     for (i = 0; i < STATUS_CLASSES; i++) {
-        total += apr_atomic_read32(&times->count[i]);
+        total += times->count[i];
     }
     for (i = 0; i < STATUS_CLASSES && total > 0; i++) {
-        sum += apr_atomic_read32(&times->count[i]);
+        sum += times->count[i];
         if (sum >= part * total) {
             return class_start(i + 1);
         }
@@ -340,11 +383,12 @@ static void print_times(request_rec *r, const char *name, const char *help,
     ap_rprintf(r, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
     for (i = 0; i < counts->rows; i++) {
         status_row *row = &counts->row[i];
+        const status_runs *runs = runs_of(r->pool, row);
 
         for (j = 0; j < STATUS_PARTS; j++) {
             ap_rprintf(r, "%s{module=\"%s\",quantile=\"%s\"} %.9f\n", name,
                        label_value(r->pool, row->path), parts[j].label,
-                       percentile(is_run ? &row->run : &row->instantiate,
+                       percentile(is_run ? &runs->run : &runs->instantiate,
                                   parts[j].part) / 1e6);
         }
     }
@@ -373,11 +417,12 @@ int wasm_status_handler(request_rec *r)
              "# TYPE wasm_runs_total counter\n", r);
     for (i = 0; i < counts->rows; i++) {
         status_row *row = &counts->row[i];
+        const status_runs *runs = runs_of(r->pool, row);
 
         for (j = 0; j < STATUS_OUTCOMES; j++) {
             ap_rprintf(r, "wasm_runs_total{module=\"%s\",outcome=\"%s\"} %u\n",
                        label_value(r->pool, row->path), outcome_names[j],
-                       (unsigned int)apr_atomic_read32(&row->ended[j]));
+                       (unsigned int)runs->ended[j]);
         }
     }
     ap_rputs("# HELP wasm_running Runs under way.\n"
@@ -413,19 +458,20 @@ int wasm_status_handler(request_rec *r)
                    1024.0 * apr_atomic_read32(&counts->row[i].image_kib));
     }
     print_times(r, "wasm_instantiate_seconds",
-                "Time to instantiate, within a fifth.", 0);
+                "Time to instantiate, of runs for which it was done, within "
+                "a fifth.", 0);
     print_times(r, "wasm_run_seconds", "Time in the guest, within a fifth.", 1);
     return OK;
 }
 
 /* @return how runs ended that did not end well, each outcome with its count. */
-static const char *failures(apr_pool_t *pool, status_row *row)
+static const char *failures(apr_pool_t *pool, const status_runs *runs)
 {
     const char *text = "";
     unsigned int i;
 
     for (i = 1; i < STATUS_OUTCOMES; i++) {
-        apr_uint32_t count = apr_atomic_read32(&row->ended[i]);
+        apr_uint32_t count = runs->ended[i];
 
         if (count) {
             text = apr_psprintf(pool, "%s%s%u %s", text, *text ? ", " : "",
@@ -435,7 +481,7 @@ static const char *failures(apr_pool_t *pool, status_row *row)
     return *text ? text : "0";
 }
 
-static void cells_of_times(request_rec *r, status_times *times)
+static void cells_of_times(request_rec *r, const status_times *times)
 {
     unsigned int i;
 
@@ -451,6 +497,7 @@ static void section_text(request_rec *r)
 
     for (i = 0; i < counts->rows; i++) {
         status_row *row = &counts->row[i];
+        const status_runs *runs = runs_of(r->pool, row);
 
         ap_rprintf(r, "WasmModule%u: %s\n", (unsigned int)i, row->path);
         ap_rprintf(r, "WasmModule%uRunning: %u\n", (unsigned int)i,
@@ -458,16 +505,16 @@ static void section_text(request_rec *r)
         for (j = 0; j < STATUS_OUTCOMES; j++) {
             ap_rprintf(r, "WasmModule%uOutcome-%s: %u\n", (unsigned int)i,
                        outcome_names[j],
-                       (unsigned int)apr_atomic_read32(&row->ended[j]));
+                       (unsigned int)runs->ended[j]);
         }
         for (j = 0; j < STATUS_PARTS; j++) {
             ap_rprintf(r, "WasmModule%uInstantiateUs-%s: %.0f\n",
                        (unsigned int)i, parts[j].label,
-                       percentile(&row->instantiate, parts[j].part));
+                       percentile(&runs->instantiate, parts[j].part));
         }
         for (j = 0; j < STATUS_PARTS; j++) {
             ap_rprintf(r, "WasmModule%uRunUs-%s: %.0f\n", (unsigned int)i,
-                       parts[j].label, percentile(&row->run, parts[j].part));
+                       parts[j].label, percentile(&runs->run, parts[j].part));
         }
         ap_rprintf(r, "WasmModule%uMemoryMax: %.0f\n", (unsigned int)i,
                    65536.0 * apr_atomic_read32(&row->memory_pages));
@@ -495,14 +542,15 @@ static void section_html(request_rec *r)
              "<th>compiled</th><th>failed</th><th>Size, KiB</th></tr>\n", r);
     for (i = 0; i < counts->rows; i++) {
         status_row *row = &counts->row[i];
+        const status_runs *runs = runs_of(r->pool, row);
 
         ap_rprintf(r, "<tr><td>%s</td><td>%u</td><td>%u</td><td>%s</td>",
                    ap_escape_html(r->pool, row->path),
                    (unsigned int)now_running((int)i),
-                   (unsigned int)apr_atomic_read32(&row->ended[0]),
-                   failures(r->pool, row));
-        cells_of_times(r, &row->instantiate);
-        cells_of_times(r, &row->run);
+                   (unsigned int)runs->ended[0],
+                   failures(r->pool, runs));
+        cells_of_times(r, &runs->instantiate);
+        cells_of_times(r, &runs->run);
         ap_rprintf(r, "<td>%u</td>",
                    64 * (unsigned int)apr_atomic_read32(&row->memory_pages));
         for (j = 0; j < STATUS_SOURCES; j++) {

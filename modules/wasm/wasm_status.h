@@ -45,7 +45,7 @@ void wasm_status_image(int row, const wasmrt_image *image);
 void wasm_status_child_init(void);
 
 /** A run begins. @param row  -1: not counted. */
-void wasm_status_begin(int row);
+void wasm_status_begin(const request_rec *r, int row);
 
 /**
  * A run has ended, or was refused.
@@ -53,7 +53,7 @@ void wasm_status_begin(int row);
  * @param row      as for wasm_status_begin().
  * @param outcome  its name, as in WASM_OUTCOME.
  */
-void wasm_status_end(int row, const char *outcome,
+void wasm_status_end(const request_rec *r, int row, const char *outcome,
                      const wasmrt_result *result);
 
 /** Hooks. */
