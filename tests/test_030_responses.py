@@ -148,6 +148,8 @@ class TestConditional:
         assert (r.response["status"], r.outraw) == (304, b"")
         r = raw(past, options=["-H", "If-Modified-Since: Fri, 31 Dec 1999 00:00:00 GMT"])
         assert (r.response["status"], r.outraw) == (200, b"body")
+        # RFC 9110, section 8.8.2.1: none from the future.
+        assert "2199" not in raw(past.replace("2000", "2199")).response["header"]["last-modified"]
 
     def test_030_32_guest_says_304(self, raw):
         r = raw('Status: 304 Not Modified\nETag: "v1"\n\n')
