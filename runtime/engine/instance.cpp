@@ -65,6 +65,7 @@ std::unique_ptr<Instance> Instance::create(const Module& module, uint64_t memory
 
 void Instance::begin(wasi::Context& context, const wasmrt_streams& streams, void* baton) {
   guest_.written.run_begins();
+  has_begun_ = false;
   guest_.wasi = &context;
   guest_.traced = streams.trace != nullptr ? &streams : nullptr;
   guest_.baton = baton;
@@ -97,31 +98,30 @@ bool Instance::instantiate(Ending& end) {
       // The pool gives a memory a place in which it grows.
       if (module.engine->layout() == WASMRT_LAYOUT_RESERVED) {
         guest_.memory_base = wasmtime_memory_data(context_, &guest_.memory);
+        first_bytes_ = memory().size();
       }
     } else {
       wasmtime_extern_delete(&item);
     }
   }
-  for (const std::string& name : module.globals) {
-    wasmtime_instance_export_get(context_, &instance_, name.data(), name.size(), &item);
-    auto& [global, value] = globals_.emplace_back(item.of.global, wasmtime_val_t{});
-    wasmtime_global_get(context_, &global, &value);
-  }
   if (module.has_start) end = call(kStartExport);
   return !end;
 }
 
-const wasmtime_func_t& Instance::function(std::string_view name) {
-  for (const auto& [known, function] : functions_) {
-    if (known == name) return function;
+const wasmtime_func_t& Instance::function(std::string_view name, bool begins_run) {
+  for (const Called& called : functions_) {
+    if (called.name == name && called.begins_run == begins_run) return called.function;
   }
+  const std::string exported = std::string(begins_run ? kRunExport : "").append(name);
   wasmtime_extern_t item;
-  wasmtime_instance_export_get(context_, &instance_, name.data(), name.size(), &item);
-  return functions_.emplace_back(name, item.of.func).second;
+  wasmtime_instance_export_get(context_, &instance_, exported.data(), exported.size(), &item);
+  functions_.push_back({std::string(name), begins_run, item.of.func});
+  return functions_.back().function;
 }
 
 Ending Instance::call(std::string_view name) {
-  const wasmtime_func_t& called = function(name);
+  const bool begins_run = !std::exchange(has_begun_, true) && module_.parts().is_rewindable;
+  const wasmtime_func_t& called = function(name, begins_run);
   std::optional<Interruptible> here;
   if (interrupt_) here.emplace(*interrupt_, guest_);
   wasm_trap_t* trap = nullptr;
@@ -136,11 +136,8 @@ bool Instance::rewind() {
   if (pristine == nullptr) return false;
   const std::span<uint8_t> memory = this->memory();
   // Memory cannot shrink.
-  if (memory.size() != pristine->memory().size()) return false;
-  if (!guest_.written.restore(memory, pristine->memory().data(), kMostWrittenBytes)) return false;
-  for (const auto& [global, value] : globals_) {
-    if (const ErrorHandle error{wasmtime_global_set(context_, &global, &value)}) return false;
-  }
+  if (memory.size() != first_bytes_) return false;
+  if (!guest_.written.restore(memory, pristine->guest_.memory_base, kMostWrittenBytes)) return false;
   guest_.wasi = nullptr;
   guest_.traced = nullptr;
   guest_.baton = nullptr;

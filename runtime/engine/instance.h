@@ -69,7 +69,7 @@ class Instance {
   Instance(const Module& module, uint64_t memory_limit);
   /// Of a rewindable one, which is in a pool.
   [[nodiscard]] std::span<uint8_t> memory() const;
-  const wasmtime_func_t& function(std::string_view name);
+  const wasmtime_func_t& function(std::string_view name, bool begins_run);
 
   const Module& module_;
   const std::shared_ptr<const bool> is_module_gone_;
@@ -80,10 +80,16 @@ class Instance {
   wasmtime_context_t* context_;
   wasmtime_instance_t instance_{};
   std::optional<Interrupt> interrupt_;  ///< goes before its page
-  std::vector<std::pair<std::string, wasmtime_func_t>> functions_;  ///< that have been called
+  struct Called {
+    std::string name;
+    bool begins_run;
+    wasmtime_func_t function;
+  };
+  std::vector<Called> functions_;  ///< that have been called
   bool is_instantiated_ = false;
+  bool has_begun_ = false;  ///< a function was called since begin()
+  size_t first_bytes_ = 0;  ///< of its memory
   uint32_t runs_ = 0;
-  std::vector<std::pair<wasmtime_global_t, wasmtime_val_t>> globals_;  ///< and first values
 };
 
 /// Rewound instances that wait for their next run. They keep the pages that

@@ -145,6 +145,45 @@ TEST_F(Rewinding, UndoesWhatARunDid) {
   }
 }
 
+// Only the first function of a run finds its globals as they were at first.
+TEST_F(Rewinding, GlobalsAreWhatTheirExpressionsSayWhereARunBegins) {
+  ASSERT_NO_FATAL_FAILURE(load(R"(
+    (memory (export "memory") 1)
+    (global $base i32 (i32.const 100))
+    (global $sum (mut i32) (i32.add (global.get $base) (i32.const -30)))
+    (global $copy (mut i32) (global.get $base))
+    (func (export "initialize")
+      (global.set $sum (i32.add (global.get $sum) (i32.const 1)))
+      (global.set $copy (i32.sub (global.get $copy) (i32.const 1))))
+    (func (export "run") (param i32) unreachable)
+    (func (export "check")
+      (if (i32.ne (global.get $sum) (i32.const 71)) (then unreachable))
+      (if (i32.ne (global.get $copy) (i32.const 99)) (then unreachable)))
+  )"));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_FALSE(call("initialize")) << i;
+    ASSERT_FALSE(instance_->call("check")) << i;
+    ASSERT_TRUE(instance_->rewind());
+  }
+  ASSERT_TRUE(call("check")) << "nothing was initialized in this run";
+}
+
+TEST_F(Rewinding, ModulesWithTooMuchToSetAreNotUsedAgain) {
+  std::string many_globals;
+  for (int i = 0; i < 10'000; ++i) {
+    many_globals += "(global (mut i64) (i64.const 0x7fffffffffffffff))";
+  }
+  std::string many_entries;
+  for (int i = 0; i < 1'000; ++i) {
+    many_entries += "(func (export \"" + std::to_string(i) + "\"))";
+  }
+  for (const std::string& more : {many_globals, many_entries}) {
+    ASSERT_NO_FATAL_FAILURE(load(R"((memory (export "memory") 1) (func (export "run")))" + more));
+    ASSERT_FALSE(call("run"));
+    EXPECT_FALSE(instance_->rewind());
+  }
+}
+
 TEST_F(Rewinding, MemoryThatHasGrownIsNotUsedAgain) {
   ASSERT_NO_FATAL_FAILURE(load(R"((memory (export "memory") 1)
           (func (export "grow") (drop (memory.grow (i32.const 1)))))"));
@@ -291,7 +330,7 @@ TEST_F(Rewinding, MemoryThatIsWrittenInManyPlacesIsNotSealed) {
 }
 
 TEST_F(Rewinding, AModuleCannotPassItselfOffAsOne) {
-  for (const char* name : {"wasmrt:memory", "wasmrt:global:0", "wasmrt:interrupt", "wasmrt:start", "wasmrt:"}) {
+  for (const char* name : {"wasmrt:memory", "wasmrt:run:_start", "wasmrt:interrupt", "wasmrt:start", "wasmrt:"}) {
     const Result<Image> image =
         image_of(std::string(R"((memory (export "memory") (export ")") + name +
                  R"(") 1) (table 2 funcref) (func (export "_start")

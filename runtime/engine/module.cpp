@@ -74,6 +74,12 @@ void with_export(const wasmtime_module_t* module, std::string_view name, Found f
   wasm_exporttype_vec_delete(&items);
 }
 
+bool has_export(const wasmtime_module_t* module, std::string_view name) {
+  bool has = false;
+  with_export(module, name, [&](const wasm_externtype_t* /*type*/) { has = true; });
+  return has;
+}
+
 bool is_plain_function(const wasm_externtype_t* type) {
   const wasm_functype_t* function = wasm_externtype_as_functype_const(type);
   return function != nullptr && wasm_functype_params(function)->size == 0 &&
@@ -81,19 +87,6 @@ bool is_plain_function(const wasm_externtype_t* type) {
 }
 
 }  // namespace
-
-std::vector<std::string> exports_from(const wasmtime_module_t* module, std::string_view prefix) {
-  std::vector<std::string> names;
-  wasm_exporttype_vec_t items;
-  wasmtime_module_exports(module, &items);
-  for (size_t i = 0; i < items.size; ++i) {
-    const wasm_name_t* name = wasm_exporttype_name(items.data[i]);
-    const std::string_view exported(name->data, name->size);
-    if (exported.starts_with(prefix)) names.emplace_back(exported);
-  }
-  wasm_exporttype_vec_delete(&items);
-  return names;
-}
 
 Module::Module(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
@@ -122,16 +115,12 @@ Result<std::shared_ptr<Module>> Module::load(std::shared_ptr<Engine> engine, con
   bool is_reactor = false;
   with_export(module.value().get(), "_initialize",
               [&](const wasm_externtype_t* type) { is_reactor = is_plain_function(type); });
-  const bool has_start = !exports_from(module.value().get(), kStartExport).empty();
-  bool is_rewindable = false;
-  std::vector<std::string> globals;
-  if (engine->layout() == WASMRT_LAYOUT_RESERVED && knows_written_pages()) {
-    is_rewindable = !exports_from(module.value().get(), kMemoryExport).empty();
-    globals = exports_from(module.value().get(), kGlobalExport);
-  }
+  const bool has_start = has_export(module.value().get(), kStartExport);
+  const bool is_rewindable = engine->layout() == WASMRT_LAYOUT_RESERVED && knows_written_pages() &&
+                             has_export(module.value().get(), kMemoryExport);
   std::unique_ptr<Parts> parts(new Parts{std::move(engine), image.path(), module.take(),
                                          InstancePreHandle(raw_pre), is_reactor, has_start,
-                                         is_rewindable, std::move(globals)});
+                                         is_rewindable});
   return std::shared_ptr<Module>(new Module(std::move(parts)));
 }
 

@@ -6,8 +6,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "engine/engine.h"
 #include "engine/instance.h"
@@ -29,16 +27,11 @@ struct Module::Parts {
   /// All that a run can leave behind can be undone: the compiler found the module to
   /// be so (rewindable.rs), and the kernel tells which pages were written.
   bool is_rewindable;
-  /// What its mutable globals are exported as, if it is rewindable.
-  std::vector<std::string> globals;
   /// Instances may be destroyed a moment later. Guarded by the mutex of IdleInstances.
   std::shared_ptr<bool> is_gone = std::make_shared<bool>(false);
   /// An instance that never runs, made when it is first needed.
   std::once_flag pristine_once{};
   std::unique_ptr<Instance> pristine{};
 };
-
-/// The names of exports that begin with `prefix`.
-std::vector<std::string> exports_from(const wasmtime_module_t* module, std::string_view prefix);
 
 }  // namespace wasmrt

@@ -13,7 +13,7 @@ namespace wasmrt {
 
 /// Raised when the settings below change in a way that Wasmtime's own check of
 /// an image does not notice.
-inline constexpr int kSettingsVersion = 4;
+inline constexpr int kSettingsVersion = 5;
 
 inline constexpr uint64_t kDefaultStackBytes = uint64_t{1} << 20;
 
@@ -42,7 +42,8 @@ inline constexpr uint32_t kMemoriesPerModule = kHasChecks ? 2 : 1;
 inline constexpr std::string_view kReservedExports = "wasmrt:";
 /// What a module that can be rewound exports besides its own exports (rewindable.rs).
 inline constexpr std::string_view kMemoryExport = "wasmrt:memory";
-inline constexpr std::string_view kGlobalExport = "wasmrt:global:";
+/// Before the name of an entry point: the same, with globals as they were at first.
+inline constexpr std::string_view kRunExport = "wasmrt:run:";
 /// What a module with checks exports: the memory that they read, and its start function
 /// (interruptible.rs).
 inline constexpr std::string_view kInterruptExport = "wasmrt:interrupt";

@@ -178,13 +178,5 @@ fn body_with_checks(
     if calls || count > MOST_UNCHECKED {
         places.insert(0, start);
     }
-    let mut changed = Vec::with_capacity(body.range().len() + places.len() * check.len());
-    let mut copied = body.range().start;
-    for place in places {
-        changed.extend(&wasm[copied..place]);
-        changed.extend(check);
-        copied = place;
-    }
-    changed.extend(&wasm[copied..body.range().end]);
-    Ok(changed)
+    Ok(crate::with_insertions(wasm, body.range(), &places, check))
 }

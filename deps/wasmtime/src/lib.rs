@@ -6,6 +6,7 @@
 
 mod interruptible;
 mod rewindable;
+mod zero_fill;
 
 pub use wasmtime_c_api::*;
 
@@ -16,7 +17,10 @@ use std::ops::Range;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use wasmparser::{ConstExpr, DataKind, ExternalKind, Operator, Parser, Payload};
+use wasm_encoder::Encode;
+use wasmparser::{
+    BinaryReader, BinaryReaderError, ConstExpr, DataKind, ExternalKind, Operator, Parser, Payload,
+};
 use wasmtime::{Enabled, PoolingAllocationConfig};
 use wasmtime_wizer::{InstanceState, SnapshotVal, ValType, Wizer};
 
@@ -236,9 +240,9 @@ pub extern "C" fn pool_knows_written() -> bool {
     PoolingAllocationConfig::is_pagemap_scan_available()
 }
 
-/// Hands `done` a module's bytes with its memory and mutable globals exported,
-/// if these are all that a run can leave behind in an instance of it. Else `done`
-/// is not called.
+/// Hands `done` a module with its memory exported, and functions that begin a run with its globals
+/// as they were at first (rewindable.rs), if these are all that a run can leave behind in an
+/// instance of it. Else `done` is not called.
 ///
 /// # Safety
 ///
@@ -256,8 +260,8 @@ pub unsafe extern "C" fn module_with_state_exported(
     }
 }
 
-/// Hands `done` a module whose code can be interrupted (interruptible.rs), or `failed` the
-/// reason why there is none: UTF-8.
+/// Hands `done` a module whose code can be interrupted (interruptible.rs) and leaves clear pages
+/// alone (zero_fill.rs), or `failed` the reason why there is none: UTF-8.
 ///
 /// # Safety
 ///
@@ -271,7 +275,9 @@ pub unsafe extern "C" fn module_with_checks(
     baton: *mut c_void,
 ) {
     let wasm = unsafe { std::slice::from_raw_parts(wasm, wasm_len) };
-    match interruptible::with_checks(wasm) {
+    let changed = interruptible::with_checks(wasm)
+        .and_then(|module| Ok(zero_fill::with_clear_pages_kept(&module)?.unwrap_or(module)));
+    match changed {
         Ok(module) => done(baton, module.as_ptr(), module.len()),
         Err(error) => {
             let text = error.to_string();
@@ -288,4 +294,28 @@ fn kind(kind: ExternalKind) -> wasm_encoder::ExportKind {
         ExternalKind::Global => wasm_encoder::ExportKind::Global,
         ExternalKind::Tag => wasm_encoder::ExportKind::Tag,
     }
+}
+
+/// The bytes of `wasm` in `range`, with `inserted` at each of `places`, which ascend.
+fn with_insertions(wasm: &[u8], range: Range<usize>, places: &[usize], inserted: &[u8]) -> Vec<u8> {
+    let mut changed = Vec::with_capacity(range.len() + places.len() * inserted.len());
+    let mut copied = range.start;
+    for place in places {
+        changed.extend(&wasm[copied..*place]);
+        changed.extend(inserted);
+        copied = *place;
+    }
+    changed.extend(&wasm[copied..range.end]);
+    changed
+}
+
+/// A section's content, which is a vector, with `count` more elements.
+fn with_more(section: &[u8], count: u32, elements: &[u8]) -> Result<Vec<u8>, BinaryReaderError> {
+    let mut reader = BinaryReader::new(section, 0);
+    let count = reader.read_var_u32()? + count;
+    let mut longer = Vec::with_capacity(section.len() + elements.len() + 5);
+    count.encode(&mut longer);
+    longer.extend(&section[reader.original_position()..]);
+    longer.extend(elements);
+    Ok(longer)
 }
