@@ -304,19 +304,19 @@ Alias "/static" "{self.www}"
                       f'    WasmEnv PYTHONHOME /python\n'
                       f'    WasmMapDir /python "{self.guests}/python" ro\n'
                       f'    WasmMapDir /app "{self.www}" ro',
-            "warmphp": f'WasmModule "{self.guests}/php.wasm"\n    WasmSnapshot On\n'
-                       f'    WasmMapDir "{self.www}" "{self.www}" ro\n'
-                       f'    WasmMapDir /etc/php "{self.run}/php-config" ro\n'
-                       f'    WasmEnv PHP_WARMUP /etc/php/warmup',
+            "php84": f'WasmModule "{self.guests}/php.wasm"\n'
+                     f'    WasmMapDir "{self.www}" "{self.www}" ro\n'
+                     f'    WasmMapDir /etc/php "{self.run}/php-config" ro',
             "cpython": f'WasmModule "{self.guests}/cpython/python.wasm"\n    WasmArg /app/hello.py\n'
                        f'    WasmMapDir /python "{self.guests}/cpython" ro\n'
                        f'    WasmMapDir /app "{self.www}" ro',
             "ruby": f'WasmModule "{self.guests}/ruby.wasm"\n    WasmArg /app/hello.rb\n'
                     f'    WasmMapDir /app "{self.www}" ro',
         }
+        routes["warmphp"] = routes["php84"] + "\n    WasmSnapshot On\n    WasmEnv PHP_WARMUP /etc/php/warmup"
         routes["warmcpython"] = routes["cpython"] + "\n    WasmSnapshot On"
         text = f'WasmCacheDir "{self.cache}"\n'
-        for name in ("php", "warmphp"):
+        for name in ("php", "php84", "warmphp"):
             if name in names:
                 text += f'Alias "/wasm-{name}" "{self.www}/hello.php"\n'
         for name in names:

@@ -14,7 +14,8 @@ LABELS = {
     "/native-hello": "native C handler",
     "/static/hello.txt": "static file",
     "/cgi/hello": "mod_cgid, native C program",
-    "/wasm-php": "mod_wasm, php-cgi guest",
+    "/wasm-php": "mod_wasm, php-cgi 8.2 guest (prebuilt)",
+    "/wasm-php84": "mod_wasm, PHP 8.4 guest",
     "/wasm-warmphp": "mod_wasm, PHP 8.4 guest, start image",
     "/fpm": "php-fpm with OPcache, mod_proxy_fcgi",
     "/modphp": "mod_php with OPcache",
@@ -113,7 +114,7 @@ def requirements(f):
     for mpm, connections in (("event", 64), ("worker", 8), ("worker", 64)):
         at_least(f"the same, {connections} connections, {mpm}",
                  f.ratio(hello, native, mpm, connections), 0.85)
-    at_least("php, 1 line ÷ php-fpm, 8 connections", f.ratio("/wasm-php", "/fpm", "event", 8), 0.06)
+    at_least("php 8.4, 1 line ÷ php-fpm, 8 connections", f.ratio("/wasm-php84", "/fpm", "event", 8), 0.06)
     at_least("php 8.4 with a start image, 1 line ÷ php-fpm, 8 connections",
              f.ratio("/wasm-warmphp", "/fpm", "event", 8), 0.8)
     for what, page, least in (("bootstrap", "?p=1", 0.6), ("front page", "", 0.4)):
@@ -198,14 +199,15 @@ def rate_sections(f):
 def comparisons(f):
     rows = []
     for what, a, b, mpm, mpm_b, connections in (
-            ("php: mod_wasm ÷ php-fpm", "/wasm-php", "/fpm", "event", None, (1, 8, 64)),
-            ("php: mod_wasm with a start image ÷ php-fpm", "/wasm-warmphp", "/fpm", "event", None,
+            ("php-cgi 8.2 (prebuilt): mod_wasm ÷ php-fpm", "/wasm-php", "/fpm", "event", None, (1, 8, 64)),
+            ("php 8.4: mod_wasm ÷ php-fpm", "/wasm-php84", "/fpm", "event", None, (1, 8, 64)),
+            ("php 8.4: mod_wasm with a start image ÷ php-fpm", "/wasm-warmphp", "/fpm", "event", None,
              (1, 8, 64)),
             ("WordPress's bootstrap: mod_wasm ÷ php-fpm", "/wasm-wordpress/?p=1", "/fpm-wordpress/?p=1",
              "event", None, (8,)),
             ("WordPress's front page: mod_wasm ÷ php-fpm", "/wasm-wordpress/", "/fpm-wordpress/",
              "event", None, (8,)),
-            ("php: mod_wasm ÷ mod_php, both prefork", "/wasm-php", "/modphp", "prefork", None, (8,)),
+            ("php-cgi 8.2 (prebuilt): mod_wasm ÷ mod_php, both prefork", "/wasm-php", "/modphp", "prefork", None, (8,)),
             ("python 3.11 (prebuilt): mod_wasm ÷ native python3 by mod_cgid", "/wasm-python", "/cgi/hello.py",
              "event", None, (1, 8)),
             ("python 3.13: mod_wasm ÷ native python3 by mod_cgid", "/wasm-cpython", "/cgi/hello.py",
@@ -345,7 +347,8 @@ def chart(raw):
             ("Hello in C", (("/native-hello", "event"), ("/static/hello.txt", "event"),
                             ("/wasm-hello", "event"), ("/cgi/hello", "event"))),
             ("PHP, one line", (("/fpm", "event"), ("/modphp", "prefork"),
-                               ("/wasm-warmphp", "event"), ("/wasm-php", "event"))),
+                               ("/wasm-warmphp", "event"), ("/wasm-php84", "event"),
+                               ("/wasm-php", "event"))),
             ("WordPress, front page", (("/fpm-wordpress/", "event"), ("/wasm-wordpress/", "event"))),
             ("Python, one line", (("/wasm-warmcpython", "event"), ("/wasm-cpython", "event"), ("/cgi/hello.py", "event"),
                                   ("/wasm-python", "event"))),

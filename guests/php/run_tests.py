@@ -39,7 +39,7 @@ display_errors=1 display_startup_errors=1 log_errors=0 html_errors=0 track_error
 report_zend_debug=0 docref_root= docref_ext=.html error_prepend_string= error_append_string=
 auto_prepend_file= auto_append_file= ignore_repeated_errors=0 precision=14 serialize_precision=-1
 memory_limit=128M opcache.fast_shutdown=0 opcache.file_update_protection=0 opcache.revalidate_freq=0
-opcache.jit_hot_loop=1 opcache.memory_consumption=32 zend.assertions=1
+opcache.enable_cli=1 opcache.jit_hot_loop=1 opcache.memory_consumption=32 zend.assertions=1
 zend.exception_ignore_args=0 zend.exception_string_param_max_len=15 short_open_tag=0
 session.auto_start=0 zlib.output_compression=Off date.timezone=UTC'''.split()
 

@@ -64,11 +64,13 @@ class Site:
             self.image = str(image)
         return done
 
-    def command(self, script, module=None, query='', **variables):
+    def command(self, script, module=None, query='', memory=None, **variables):
         cgi = {'REQUEST_METHOD': 'GET', 'GATEWAY_INTERFACE': 'CGI/1.1', 'REDIRECT_STATUS': '200', 'QUERY_STRING': query,
                'SCRIPT_FILENAME': f'/www/{script}', 'SCRIPT_NAME': f'/{script}', 'REQUEST_URI': f'/{script}?{query}',
                'DOCUMENT_ROOT': '/www', 'SERVER_PROTOCOL': 'HTTP/1.1', **variables}
         command = [WASMCTL, 'run', '--cache-dir', str(self.cache), *self.directories()]
+        if memory:
+            command += ['--memory', str(memory)]
         for name, value in cgi.items():
             command += ['--env', f'{name}={value}']
         return command + [module or self.image or MODULE]
@@ -107,6 +109,46 @@ def test_request_without_image(site):
     site.write('www/a.php', '<?php header("X-A: b"); http_response_code(418); echo $_GET["x"], getenv("EXTRA");')
     done = subprocess.run(site.command('a.php', query='x=5', EXTRA='e'), capture_output=True, timeout=LONG, check=False)
     assert done.stdout.startswith(b'Status: 418') and b'X-A: b\r\n' in done.stdout and done.stdout.endswith(b'\r\n\r\n5e')
+
+
+def test_opcache_is_off_without_image_unless_asked_for(site):
+    site.write('www/a.php', '<?php echo opcache_get_status() === false ? "off" : "on";')
+    site.write('www/pre.php', '<?php')
+    assert site.get('a.php') == 'off'
+    for setting in ('enable_cli = 1', 'file_cache = /tmp', 'preload = /www/pre.php'):
+        site.write('etc/php.ini', INI + f'opcache.{setting}\n')
+        assert site.get('a.php') == 'on', setting
+    site.write('etc/php.ini', INI)
+    assert site.make_image().returncode == 0
+    assert site.get('a.php') == 'on'
+
+
+def first_memory(module):
+    """Bytes of memory that an instance begins with ("Binary Format", "Memory Section" of the specification)."""
+    def number():
+        value = shift = 0
+        while True:
+            byte = module.read(1)[0]
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    module.seek(8)
+    while module.read(1)[0] != 5:
+        module.seek(number(), os.SEEK_CUR)
+    _size, _count, _flags = number(), number(), number()
+    return number() << 16
+
+
+def test_a_short_script_has_room_without_image(site):
+    """An instance whose memory has grown cannot be used again."""
+    with open(MODULE, 'rb') as module:
+        least = first_memory(module)
+    site.write('www/a.php', '<?php echo strlen(str_repeat("x", 1 << 20));')
+    assert site.get('a.php', memory=least) == str(1 << 20)
+    site.write('www/a.php', '<?php echo strlen(str_repeat("x", 10 << 20));')
+    assert 'Out of memory' in site.get('a.php', memory=least)
 
 
 def test_image_holds_what_the_list_names(site):

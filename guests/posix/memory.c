@@ -3,12 +3,15 @@
 // mmap() of anonymous memory by growing linear memory, and of files by reading
 // them. New memory is zero and costs nothing until it is touched. Blocks of 2 MiB
 // and more are aligned to 2 MiB, as PHP's allocator wants its chunks.
+//
+// Memory that has grown makes an instance useless for another run, which costs more than
+// what a short program does. So there is some from the start, here and for malloc() (cc).
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { kPage = 0x10000, kChunk = 0x200000 };
+enum { kPage = 0x10000, kChunk = 0x200000, kRoom = 2 * kChunk };
 
 // Free ranges in the order of their addresses, each described at its own start.
 struct range {
@@ -43,6 +46,13 @@ static void give_back(uintptr_t address, size_t length, _Bool clean) {
   }
 }
 
+static void give_room(void) {
+  static _Alignas(kChunk) unsigned char room[kRoom];
+  static _Bool is_given;
+  if (!is_given) give_back((uintptr_t)room, sizeof room, 1);
+  is_given = 1;
+}
+
 static void *allocate(size_t length) {
   if (length == 0 || length > UINTPTR_MAX - 2 * kChunk) {
     errno = length == 0 ? EINVAL : ENOMEM;
@@ -50,6 +60,7 @@ static void *allocate(size_t length) {
   }
   uintptr_t alignment = length >= kChunk ? kChunk : kPage;
   length = to_pages(length);
+  give_room();
   for (struct range **link = &free_ranges; *link; link = &(*link)->next) {
     struct range *range = *link;
     uintptr_t begin = (uintptr_t)range, end = begin + range->length;
