@@ -194,6 +194,13 @@ class Bench:
                     self.found["rates"].append({"round": number,
                                                 **self.rate(server, path, connections)})
 
+    def measure_rates_of_hello(self):
+        """Two more of each round: of a few µs between two peers, and of the longest hundredth of
+        requests, five rounds tell little."""
+        self.measure_rates([(server, path, connections) for server in (self.event, self.worker)
+                            for connections in (8, 64) for path in ("/wasm-hello", "/native-hello")],
+                           self.rounds, 2 * self.rounds)
+
     def rate_plan(self):
         event = ["/wasm-hello", "/native-hello", "/static/hello.txt"]
         slow = ["/cgi/hello", "/wasm-php"] + (["/fpm"] if self.fpm else []) \
@@ -374,9 +381,8 @@ class Bench:
                 load.get(server.port, path)
                 load.wrk(server.url(path), 4, 1)
             self.measure_rates(plan)
-            # The longest hundredth of a few seconds is a matter of luck.
-            self.measure_rates([(self.event, path, 64) for path in ("/wasm-hello", "/native-hello")],
-                               self.rounds, 2 * self.rounds)
+            if not self.quick:
+                self.measure_rates_of_hello()
             for server in (self.worker, self.prefork, self.modphp):
                 if server:
                     server.stop()
