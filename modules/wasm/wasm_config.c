@@ -207,9 +207,19 @@ void *wasm_config_merge_dir(apr_pool_t *pool, void *basev, void *overv)
 {
     wasm_dir_conf *base = basev;
     wasm_dir_conf *over = overv;
-    wasm_dir_conf *conf = apr_pmemdup(pool, over, sizeof(*over));
+    wasm_dir_conf *conf;
     int *ids;
 
+    /* For most requests one of them is of a section without any directive of
+     * this module. */
+    if (!base->section && !base->transient) {
+        return over;
+    }
+    if (!over->section && !over->transient) {
+        return base;
+    }
+
+    conf = apr_pmemdup(pool, over, sizeof(*over));
     conf->transient = base->transient || over->transient;
     conf->id_count = base->id_count + over->id_count;
     ids = apr_palloc(pool, conf->id_count * sizeof(*ids));
