@@ -132,12 +132,15 @@ Ending Instance::call(std::string_view name) {
 
 bool Instance::rewind() {
   if (!module_.parts().is_rewindable || !guest_.has_memory || ++runs_ >= kMostRuns) return false;
-  const Instance* pristine = module_.pristine();
-  if (pristine == nullptr) return false;
+  if (pristine_memory_ == nullptr) {
+    const Instance* pristine = module_.pristine();
+    if (pristine == nullptr) return false;
+    pristine_memory_ = pristine->guest_.memory_base;
+  }
   const std::span<uint8_t> memory = this->memory();
   // Memory cannot shrink.
   if (memory.size() != first_bytes_) return false;
-  if (!guest_.written.restore(memory, pristine->guest_.memory_base, kMostWrittenBytes)) return false;
+  if (!guest_.written.restore(memory, pristine_memory_, kMostWrittenBytes)) return false;
   guest_.wasi = nullptr;
   guest_.traced = nullptr;
   guest_.baton = nullptr;

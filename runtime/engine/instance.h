@@ -89,6 +89,7 @@ class Instance {
   bool is_instantiated_ = false;
   bool has_begun_ = false;  ///< a function was called since begin()
   size_t first_bytes_ = 0;  ///< of its memory
+  const uint8_t* pristine_memory_ = nullptr;  ///< the module's; null: not looked up
   uint32_t runs_ = 0;
 };
 

@@ -192,7 +192,9 @@ class PlaceUse {
   Places& places_;
 };
 
-void explain(wasmrt_result& result, wasmrt_outcome outcome, const std::string& message) {
+// Cold: what leads here lies apart from the code of a run that ends well.
+[[gnu::cold]] void explain(wasmrt_result& result, wasmrt_outcome outcome,
+                           const std::string& message) {
   result.outcome = outcome;
   copy_text(message, result.message, sizeof result.message);
 }
