@@ -257,6 +257,18 @@ static const void *command_key(apr_pool_t *pool, request_rec *r,
     return key;
 }
 
+/* ThreadSanitizer has to be told what APR's atomics order: APR is not
+ * instrumented. */
+#ifdef __SANITIZE_THREAD__
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+#define TSAN_ACQUIRE(address) __tsan_acquire((void *)(address))
+#define TSAN_RELEASE(address) __tsan_release((void *)(address))
+#else
+#define TSAN_ACQUIRE(address)
+#define TSAN_RELEASE(address)
+#endif
+
 /* @return NULL if there is none. */
 static const wasmrt_command *find_command(wasm_shard *shard, const void *key,
                                           apr_ssize_t length)
@@ -264,6 +276,7 @@ static const wasmrt_command *find_command(wasm_shard *shard, const void *key,
     const wasm_known_command *known = apr_atomic_casptr(&shard->last, NULL,
                                                         NULL);
 
+    TSAN_ACQUIRE(&shard->last);
     if (!known || known->length != length
         || memcmp(known->key, key, (size_t)length)) {
         wasm_known_command *found;
@@ -274,6 +287,7 @@ static const wasmrt_command *find_command(wasm_shard *shard, const void *key,
         if (!found) {
             return NULL;
         }
+        TSAN_RELEASE(&shard->last);
         apr_atomic_xchgptr(&shard->last, found);
         known = found;
     }
