@@ -108,6 +108,7 @@ package: bootstrap
 
 # Needs root: installs them on a clean Debian in a directory.
 test-package:
+	@scripts/bootstrap.sh mmdebstrap
 	@packaging/test.sh
 
 # PHP 8.4 with OPcache, from Debian's sources; takes long, the first time.
