@@ -41,6 +41,14 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
+def groups_of(plan):
+    """Peers with the same MPM and number of connections: (connections, [(server, path)])."""
+    groups = {}
+    for server, path, connections in plan:
+        groups.setdefault((server.mpm, connections), []).append((server, path))
+    return [(connections, peers) for (_, connections), peers in groups.items()]
+
+
 class Bench:
     def __init__(self, arguments):
         self.quick = arguments.quick
@@ -164,9 +172,8 @@ class Bench:
         if wasm != native or wasm[0] != 200 or wasm[2] != b"Hello from C\n":
             raise RuntimeError(f"the guest and the native handler answer differently:\n{wasm}\n{native}")
 
-    def rate(self, server, path, connections):
+    def rate(self, server, path, connections, seconds):
         pids = server.workers()
-        seconds = self.seconds + (2 if path in SLOW or path in WORDPRESS else 0)
         cpu, faults = load.cpu_seconds(pids), load.faults(pids)
         got = load.wrk(server.url(path), connections, seconds)
         cpu, faults = load.cpu_seconds(pids) - cpu, load.faults(pids) - faults
@@ -176,30 +183,35 @@ class Bench:
                 "cpu_us": cpu * 1e6 / requests if server.workers() == pids else None,
                 "faults": faults / requests if server.workers() == pids else None}
 
-    def measure_rates(self, plan, first=0, rounds=None):
+    def measure_rates(self, plan):
         """`plan`: (server, path, connections). Peers of one number of
-        connections stand together in it. `first`: number of the first round."""
-        rounds = rounds or self.rounds
-        for number in range(first, first + rounds):
-            say(f"requests a second, round {number + 1 - first} of {rounds}")
-            groups = {}
-            for server, path, connections in plan:
-                groups.setdefault((server.mpm, connections), []).append((server, path))
-            for (_, connections), peers in groups.items():
-                peers = peers if number % 2 == 0 else peers[::-1]
-                # Else whoever is first would pay for a server that has had nothing to do for a while: in
-                # rounds that it began, C hello had nine tenths of what it had in the others.
-                load.wrk(peers[0][0].url(peers[0][1]), connections, 1)
-                for server, path in peers:
-                    self.found["rates"].append({"round": number,
-                                                **self.rate(server, path, connections)})
+        connections stand together in it."""
+        for number in range(self.rounds):
+            say(f"requests a second, round {number + 1} of {self.rounds}")
+            for connections, peers in groups_of(plan):
+                self.measure_round(number, connections, peers)
+
+    def measure_round(self, number, connections, peers, repeats=1, seconds=None):
+        peers = peers if number % 2 == 0 else peers[::-1]
+        # Else whoever is first would pay for a server that has had nothing to do for a while: in
+        # rounds that it began, C hello had nine tenths of what it had in the others.
+        load.wrk(peers[0][0].url(peers[0][1]), connections, 1)
+        for repeat in range(repeats):
+            for server, path in peers if repeat % 2 == 0 else peers[::-1]:
+                each = seconds or self.seconds + (2 if path in SLOW or path in WORDPRESS else 0)
+                self.found["rates"].append({"round": number + repeat,
+                                            **self.rate(server, path, connections, each)})
 
     def measure_rates_of_hello(self):
-        """Two more of each round: of a few µs between two peers, and of the longest hundredth of
-        requests, five rounds tell little."""
-        self.measure_rates([(server, path, connections) for server in (self.event, self.worker)
-                            for connections in (8, 64) for path in ("/wasm-hello", "/native-hello")],
-                           self.rounds, 2 * self.rounds)
+        """Many short rounds more: of a few µs between two peers, and of the longest hundredth of
+        requests, five rounds tell little, and what else a machine does changes within seconds."""
+        plan = [(server, path, connections) for server in (self.event, self.worker)
+                for connections in (8, 64) for path in ("/wasm-hello", "/native-hello")]
+        # An odd number at a time, so that each peer is as often the first of them.
+        for number in range(self.rounds, 9 * self.rounds, 5):
+            say(f"requests a second of C hello, rounds {number + 1} to {number + 5} of {9 * self.rounds}")
+            for connections, peers in groups_of(plan):
+                self.measure_round(number, connections, peers, repeats=5, seconds=1)
 
     def rate_plan(self):
         event = ["/wasm-hello", "/native-hello", "/static/hello.txt"]
