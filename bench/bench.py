@@ -208,10 +208,11 @@ class Bench:
         plan = [(server, path, connections) for server in (self.event, self.worker)
                 for connections in (8, 64) for path in ("/wasm-hello", "/native-hello")]
         # An odd number at a time, so that each peer is as often the first of them.
-        for number in range(self.rounds, 9 * self.rounds, 5):
-            say(f"requests a second of C hello, rounds {number + 1} to {number + 5} of {9 * self.rounds}")
+        each = 5
+        for number in range(self.rounds, self.rounds + 8 * each, each):
+            say(f"requests a second of C hello, rounds {number + 1} to {number + each}")
             for connections, peers in groups_of(plan):
-                self.measure_round(number, connections, peers, repeats=5, seconds=1)
+                self.measure_round(number, connections, peers, repeats=each, seconds=1)
 
     def rate_plan(self):
         event = ["/wasm-hello", "/native-hello", "/static/hello.txt"]
