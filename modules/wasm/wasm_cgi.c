@@ -128,22 +128,22 @@ static int take_header(request_rec *r, const char *path,
         ap_log_rerror(APLOG_MARK, APLOG_TRACE4, 0, r, "header from %s: %s: %s",
                       path, name, value);
     }
-    if (!ap_cstr_casecmp(name, "Content-Type")) {
+    if (WASM_HEADERS_IS(line, "content-type")) {
         ap_content_type_tolower(value);
         ap_set_content_type(r, value);
     }
-    else if (!ap_cstr_casecmp(name, "Status")) {
+    else if (WASM_HEADERS_IS(line, "status")) {
         r->status_line = value;
         r->status = atoi(value);
         return r->status;
     }
-    else if (!ap_cstr_casecmp(name, "Location")
-             || !ap_cstr_casecmp(name, "Content-Length")
-             || !ap_cstr_casecmp(name, "Content-Range")
-             || !ap_cstr_casecmp(name, "ETag")) {
+    else if (WASM_HEADERS_IS(line, "location")
+             || WASM_HEADERS_IS(line, "content-length")
+             || WASM_HEADERS_IS(line, "content-range")
+             || WASM_HEADERS_IS(line, "etag")) {
         apr_table_setn(r->headers_out, name, value);
     }
-    else if (!ap_cstr_casecmp(name, "Last-Modified")) {
+    else if (WASM_HEADERS_IS(line, "last-modified")) {
         apr_time_t time = apr_date_parse_http(value);
 
         if (time == APR_DATE_BAD) {
@@ -155,9 +155,14 @@ static int take_header(request_rec *r, const char *path,
         ap_update_mtime(r, time);
         ap_set_last_modified(r);
     }
-    else if (!ap_cstr_casecmp(name, "Set-Cookie")) {
+    else if (WASM_HEADERS_IS(line, "set-cookie")) {
         /* The one that clients do not take in one line with others. */
         apr_table_addn(r->err_headers_out, name, value);
+    }
+    else if (wasm_headers_is_hop_by_hop(line)) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, APLOGNO(10928)
+                      "module %s sent the header %s, which is the server's to "
+                      "send; dropped", path, name);
     }
     else {
         apr_table_mergen(r->err_headers_out, name, value);
@@ -165,13 +170,38 @@ static int take_header(request_rec *r, const char *path,
     return 0;
 }
 
-static int check_headers(request_rec *r, const char *path, const char *block,
-                         apr_size_t length)
+/* Most requests have no conditions, and ap_meets_conditions() looks for each. */
+static int has_conditions(const request_rec *r)
 {
-    const char *cursor = block;
-    wasm_headers_line line;
-    wasm_headers_result result = wasm_headers_check(block, length, &line);
+    const apr_array_header_t *headers = apr_table_elts(r->headers_in);
+    int i;
 
+    for (i = 0; i < headers->nelts; i++) {
+        if (!ap_cstr_casecmpn(APR_ARRAY_IDX(headers, i, apr_table_entry_t).key,
+                              "If-", 3)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int wasm_cgi_headers(request_rec *r, const char *path, const char *block,
+                     apr_size_t length, const char **redirect)
+{
+    wasm_headers_block rest;
+    wasm_headers_line line;
+    wasm_headers_result result;
+    const char *location;
+    int told = 0;
+    int status;
+
+    *redirect = NULL;
+    memset(&rest, 0, sizeof(rest));
+    rest.cursor = block;
+    rest.end = block + length;
+    while ((result = wasm_headers_next(&rest, &line)) == WASM_HEADERS_LINE) {
+        told |= take_header(r, path, &line);
+    }
     if (result != WASM_HEADERS_DONE) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, APLOGNO(10929)
                       "module %s sent malformed headers: %s (near \"%s\"); "
@@ -181,44 +211,8 @@ static int check_headers(request_rec *r, const char *path, const char *block,
                                      line.length < 60 ? line.length : 60));
         return HTTP_BAD_GATEWAY;
     }
-    if (!APLOGrdebug(r)) {
-        return OK;
-    }
-    while (wasm_headers_next(&cursor, block + length, &line)
-           == WASM_HEADERS_LINE) {
-        if (wasm_headers_is_hop_by_hop(&line)) {
-            ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, APLOGNO(10928)
-                          "module %s sent the header %s, which is the "
-                          "server's to send; dropped", path,
-                          apr_pstrmemdup(r->pool, line.start,
-                                         line.name_length));
-        }
-    }
-    return OK;
-}
-
-int wasm_cgi_headers(request_rec *r, const char *path, const char *block,
-                     apr_size_t length, const char **redirect)
-{
-    const char *cursor = block;
-    wasm_headers_line line;
-    const char *location;
-    int told = 0;
-    int status;
-
-    *redirect = NULL;
-    status = check_headers(r, path, block, length);
-    if (status != OK) {
-        return status;
-    }
-    while (wasm_headers_next(&cursor, block + length, &line)
-           == WASM_HEADERS_LINE) {
-        if (!wasm_headers_is_hop_by_hop(&line)) {
-            told |= take_header(r, path, &line);
-        }
-    }
     /* A guest that tells a status has looked at the conditions by itself. */
-    if (!told && r->method_number == M_GET) {
+    if (!told && r->method_number == M_GET && has_conditions(r)) {
         status = ap_meets_conditions(r);
         if (status != OK) {
             return status;

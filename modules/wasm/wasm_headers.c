@@ -83,14 +83,8 @@ static int is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static int lower(unsigned char c)
-{
-    return (c >= 'A' && c <= 'Z') ? c - 'A' + 'a' : c;
-}
-
-/* `name` in lower case. */
-static int is_named(const wasm_headers_line *line, const char *name,
-                    size_t length)
+int wasm_headers_is_named(const wasm_headers_line *line, const char *name,
+                          size_t length)
 {
     size_t i;
 
@@ -98,14 +92,14 @@ static int is_named(const wasm_headers_line *line, const char *name,
         return 0;
     }
     for (i = 0; i < length; i++) {
-        if (lower((unsigned char)line->start[i]) != (unsigned char)name[i]) {
+        /* No character of a token but a letter becomes one by this bit, and
+         * none a hyphen. */
+        if ((line->start[i] | 0x20) != name[i]) {
             return 0;
         }
     }
     return 1;
 }
-
-#define IS_NAMED(line, name) is_named(line, name, sizeof(name) - 1)
 
 /* Informational statuses are not a guest's: they would begin a second
  * response or another protocol on the connection. */
@@ -129,10 +123,24 @@ static int is_length(const char *value, size_t length)
     return length > 0 && length <= 18;
 }
 
-wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
+/* @return whether it is the first length of this block, or the same again. */
+static int is_the_length(wasm_headers_block *block,
+                         const wasm_headers_line *line)
+{
+    if (block->length) {
+        return block->length_length == line->value_length
+               && !memcmp(block->length, line->value, line->value_length);
+    }
+    block->length = line->value;
+    block->length_length = line->value_length;
+    return 1;
+}
+
+wasm_headers_result wasm_headers_next(wasm_headers_block *block,
                                       wasm_headers_line *line)
 {
-    const char *start = *cursor;
+    const char *start = block->cursor;
+    const char *end = block->end;
     const char *colon;
     const char *stop;
     const char *p = start;
@@ -145,15 +153,16 @@ wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
     while (p < end && *p != '\n') {
         seen |= class_of(*p++);
     }
+    line->start = start;
+    line->length = (size_t)(p - start);
     if (p == end) {
         return WASM_HEADERS_NO_END;
     }
-    *cursor = p + 1;
+    block->cursor = p + 1;
     stop = p > start && p[-1] == '\r' ? p - 1 : p;
     if (stop == start) {
         return WASM_HEADERS_DONE;
     }
-    line->start = start;
     line->length = (size_t)(stop - start);
     if (line->length > WASM_HEADERS_MAX_LINE) {
         return WASM_HEADERS_LONG_LINE;
@@ -180,38 +189,19 @@ wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
     line->value_length = (size_t)(stop - p);
     line->length = (size_t)(stop - start);
 
-    if (IS_NAMED(line, "status")
+    if (WASM_HEADERS_IS(line, "status")
         && !is_status(line->value, line->value_length)) {
         return WASM_HEADERS_BAD_STATUS;
     }
-    if (IS_NAMED(line, "content-length")
-        && !is_length(line->value, line->value_length)) {
-        return WASM_HEADERS_BAD_LENGTH;
-    }
-    return WASM_HEADERS_LINE;
-}
-
-wasm_headers_result wasm_headers_check(const char *block, size_t length,
-                                       wasm_headers_line *line)
-{
-    const char *cursor = block;
-    wasm_headers_line first;
-    wasm_headers_result result;
-
-    first.start = NULL;
-    while ((result = wasm_headers_next(&cursor, block + length, line))
-           == WASM_HEADERS_LINE) {
-        if (!IS_NAMED(line, "content-length")) {
-            continue;
+    if (WASM_HEADERS_IS(line, "content-length")) {
+        if (!is_length(line->value, line->value_length)) {
+            return WASM_HEADERS_BAD_LENGTH;
         }
-        if (first.start
-            && (first.value_length != line->value_length
-                || memcmp(first.value, line->value, line->value_length))) {
+        if (!is_the_length(block, line)) {
             return WASM_HEADERS_TWO_LENGTHS;
         }
-        first = *line;
     }
-    return result;
+    return WASM_HEADERS_LINE;
 }
 
 const char *wasm_headers_message(wasm_headers_result result)
@@ -256,7 +246,7 @@ int wasm_headers_is_hop_by_hop(const wasm_headers_line *line)
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (is_named(line, names[i].name, names[i].length)) {
+        if (wasm_headers_is_named(line, names[i].name, names[i].length)) {
             return 1;
         }
     }

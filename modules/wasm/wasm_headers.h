@@ -88,29 +88,40 @@ typedef enum wasm_headers_result {
     WASM_HEADERS_TWO_LENGTHS = -8 /**< Content-Length twice, not the same */
 } wasm_headers_result;
 
-/**
- * Takes the next line off a block and checks it.
- *
- * @param cursor  where in the block to go on; moved behind the line.
- * @param end     end of the block.
- * @param line    receives the line.
- */
-wasm_headers_result wasm_headers_next(const char **cursor, const char *end,
-                                      wasm_headers_line *line);
+/** A block that is taken apart; all zero bits at the beginning, but for where
+ *  it is. */
+typedef struct wasm_headers_block {
+    const char *cursor;      /**< the next line */
+    const char *end;         /**< of the block */
+    const char *length;      /**< the value of a Content-Length seen so far */
+    size_t length_length;
+} wasm_headers_block;
 
 /**
- * Checks a whole block, that is, what its lines are to each other as well: two
- * lengths of one body are an attempt to make somebody see two responses
- * (RFC 9112, section 6.3).
+ * Takes the next line off a block and checks it, by itself and beside those
+ * before it: two lengths of one body are an attempt to make somebody see two
+ * responses (RFC 9112, section 6.3).
  *
- * @param line  receives the line that is wrong.
- * @return WASM_HEADERS_DONE, or what is wrong.
+ * @param block  moved behind the line.
+ * @param line   receives the line, also if it is wrong.
+ * @return WASM_HEADERS_LINE, WASM_HEADERS_DONE, or what is wrong.
  */
-wasm_headers_result wasm_headers_check(const char *block, size_t length,
-                                       wasm_headers_line *line);
+wasm_headers_result wasm_headers_next(wasm_headers_block *block,
+                                      wasm_headers_line *line);
 
 /** @return what is wrong, for the error log; never NULL. */
 const char *wasm_headers_message(wasm_headers_result result);
+
+/** Tells whether a line has this name, be its letters large or small.
+ *
+ * @param name    letters in lower case, and hyphens.
+ * @param length  of `name`. */
+int wasm_headers_is_named(const wasm_headers_line *line, const char *name,
+                          size_t length);
+
+/** The same of a literal. */
+#define WASM_HEADERS_IS(line, name) \
+    wasm_headers_is_named(line, name, sizeof(name) - 1)
 
 /** Tells whether a header is the server's business and not the guest's: it
  *  describes the connection or the framing of the message on it. */

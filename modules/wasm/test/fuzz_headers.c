@@ -80,7 +80,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     wasm_headers_end pieces_end;
     wasm_headers_line line;
     wasm_headers_result result;
-    const char *cursor = data;
+    wasm_headers_block block;
     size_t length;
 
     length = find_in_pieces(data, size, size ? size : 1, &whole_end);
@@ -88,11 +88,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
                            &pieces_end) == length);
     require(pieces_end == whole_end);
 
-    while ((result = wasm_headers_next(&cursor, data + length, &line))
-           == WASM_HEADERS_LINE) {
+    memset(&block, 0, sizeof(block));
+    block.cursor = data;
+    block.end = data + length;
+    while ((result = wasm_headers_next(&block, &line)) == WASM_HEADERS_LINE) {
         check_line(&line, data, data + length);
     }
-    require(cursor >= data && cursor <= data + length);
+    require(block.cursor >= data && block.cursor <= block.end);
+    require(line.start >= data && line.start + line.length <= block.end);
     require(wasm_headers_message(result) != NULL);
     require(whole_end != WASM_HEADERS_FOUND || result != WASM_HEADERS_NO_END);
     return 0;
