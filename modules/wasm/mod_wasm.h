@@ -164,7 +164,4 @@ int wasm_handler(request_rec *r);
 /** Bytes that processors take from each other at once, or more. */
 #define WASM_SHARD_ALIGNMENT 128
 
-/** Which one a request uses: the one of its connection. */
-#define WASM_SHARD(r) ((unsigned int)(r)->connection->id % WASM_SHARDS)
-
 #endif /* MOD_WASM_H */

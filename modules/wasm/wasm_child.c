@@ -22,6 +22,10 @@
 #include "httpd.h"
 #include "http_log.h"
 
+#ifdef __linux__
+#include <sched.h>
+#endif
+
 #include "wasm_child.h"
 #include "wasm_command.h"
 #include "wasm_files.h"
@@ -37,15 +41,21 @@ APLOG_USE_MODULE(wasm);
 
 /* Never changed, and there until the process ends. */
 typedef struct wasm_known_command {
-    const void *key;                 /* see command_key() */
-    apr_ssize_t length;
+    const int *key;                  /* see command_key() */
+    apr_ssize_t length;              /* of it, in bytes */
     wasmrt_command *command;
 } wasm_known_command;
 
+/* How many commands are found without a lock; a power of two. */
+#define WASM_RECENT_COMMANDS 4
+
 typedef struct wasm_shard {
     apr_uint32_t requests;           /* that use anything in here, atomic */
-    volatile void *last;             /* wasm_known_command, atomic; or NULL */
-    char apart[WASM_SHARD_ALIGNMENT - sizeof(void *) - sizeof(void *)];
+    /* wasm_known_command, atomic; or NULL. By the last of their ids, which is
+     * that of the innermost section. */
+    volatile void *recent[WASM_RECENT_COMMANDS];
+    char apart[WASM_SHARD_ALIGNMENT
+               - (1 + WASM_RECENT_COMMANDS) * sizeof(void *)];
 } wasm_shard;
 
 /* What one child process has. */
@@ -245,16 +255,27 @@ int wasm_child_is_stopping(void)
 /* Commands                                                                 */
 
 /* What a command depends on: the configuration records it was merged from,
- * and the default of the one limit that is not in them. */
-static const void *command_key(apr_pool_t *pool, request_rec *r,
-                               const wasm_dir_conf *conf, apr_ssize_t *length)
+ * and the one limit that may come from elsewhere. */
+static const int *command_key(apr_pool_t *pool, const wasm_dir_conf *conf,
+                              apr_uint32_t wall_ms, apr_ssize_t *length)
 {
     int *key = apr_palloc(pool, (conf->id_count + 1) * sizeof(*key));
 
     memcpy(key, conf->ids, conf->id_count * sizeof(*key));
-    key[conf->id_count] = (int)wasm_command_wall_ms(r, conf);
+    key[conf->id_count] = (int)wall_ms;
     *length = (conf->id_count + 1) * sizeof(*key);
     return key;
+}
+
+/* Without making the key, which takes as long as all the rest. */
+static int has_key(const wasm_known_command *known, const wasm_dir_conf *conf,
+                   apr_uint32_t wall_ms)
+{
+    return known->length
+               == (apr_ssize_t)((conf->id_count + 1) * sizeof(*known->key))
+           && known->key[conf->id_count] == (int)wall_ms
+           && !memcmp(known->key, conf->ids,
+                      conf->id_count * sizeof(*known->key));
 }
 
 /* ThreadSanitizer has to be told what APR's atomics order: APR is not
@@ -270,15 +291,20 @@ void __tsan_release(void *address);
 #endif
 
 /* @return NULL if there is none. */
-static const wasmrt_command *find_command(wasm_shard *shard, const void *key,
-                                          apr_ssize_t length)
+static const wasmrt_command *find_command(request_rec *r,
+                                          const wasm_dir_conf *conf,
+                                          apr_uint32_t wall_ms,
+                                          unsigned int shard)
 {
-    const wasm_known_command *known = apr_atomic_casptr(&shard->last, NULL,
-                                                        NULL);
+    volatile void **recent = &child->shards[shard].recent[
+                                 conf->ids[conf->id_count - 1]
+                                 & (WASM_RECENT_COMMANDS - 1)];
+    const wasm_known_command *known = apr_atomic_casptr(recent, NULL, NULL);
 
-    TSAN_ACQUIRE(&shard->last);
-    if (!known || known->length != length
-        || memcmp(known->key, key, (size_t)length)) {
+    TSAN_ACQUIRE(recent);
+    if (!known || !has_key(known, conf, wall_ms)) {
+        apr_ssize_t length;
+        const int *key = command_key(r->pool, conf, wall_ms, &length);
         wasm_known_command *found;
 
         apr_thread_rwlock_rdlock(child->commands_lock);
@@ -287,21 +313,50 @@ static const wasmrt_command *find_command(wasm_shard *shard, const void *key,
         if (!found) {
             return NULL;
         }
-        TSAN_RELEASE(&shard->last);
-        apr_atomic_xchgptr(&shard->last, found);
+        TSAN_RELEASE(recent);
+        apr_atomic_xchgptr(recent, found);
         known = found;
     }
     return known->command;
 }
 
+/* @return NULL, which has been logged, if it cannot be made. */
+static const wasmrt_command *add_command(request_rec *r,
+                                         const wasm_dir_conf *conf,
+                                         wasmrt_module *module,
+                                         apr_uint32_t wall_ms, wasm_run *run)
+{
+    const wasmrt_command *command;
+    wasm_known_command *known;
+    apr_ssize_t length;
+    const int *key = command_key(r->pool, conf, wall_ms, &length);
+
+    apr_thread_rwlock_wrlock(child->commands_lock);
+    known = apr_hash_get(child->commands, key, length);
+    if (known) {
+        command = known->command;
+    }
+    else {
+        run->own = wasm_command_create(r, conf, module, run->path);
+        command = run->own;
+        if (run->own && apr_hash_count(child->commands) < WASM_MAX_COMMANDS) {
+            known = apr_palloc(child->commands_pool, sizeof(*known));
+            known->key = command_key(child->commands_pool, conf, wall_ms,
+                                     &known->length);
+            known->command = run->own;
+            apr_hash_set(child->commands, known->key, known->length, known);
+            run->own = NULL;
+        }
+    }
+    apr_thread_rwlock_unlock(child->commands_lock);
+    return command;
+}
+
 static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
-                              wasm_run *run)
+                              apr_uint32_t wall_ms, wasm_run *run)
 {
     wasmrt_module *module = conf->start ? child->started[conf->start->index]
                                         : NULL;
-    wasm_known_command *known;
-    apr_ssize_t length;
-    const void *key;
 
     run->path = conf->module->path;
     run->row = conf->module->row;
@@ -320,40 +375,35 @@ static int acquire_configured(request_rec *r, const wasm_dir_conf *conf,
         return run->command ? OK : HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    key = command_key(r->pool, r, conf, &length);
-    run->command = find_command(&child->shards[WASM_SHARD(r)], key, length);
-    if (run->command) {
-        return OK;
+    run->command = find_command(r, conf, wall_ms, run->shard);
+    if (!run->command) {
+        run->command = add_command(r, conf, module, wall_ms, run);
     }
-
-    apr_thread_rwlock_wrlock(child->commands_lock);
-    known = apr_hash_get(child->commands, key, length);
-    if (known) {
-        run->command = known->command;
-    }
-    else {
-        run->own = wasm_command_create(r, conf, module, run->path);
-        run->command = run->own;
-        if (run->own && apr_hash_count(child->commands) < WASM_MAX_COMMANDS) {
-            known = apr_palloc(child->commands_pool, sizeof(*known));
-            known->key = command_key(child->commands_pool, r, conf,
-                                     &known->length);
-            known->command = run->own;
-            apr_hash_set(child->commands, known->key, known->length, known);
-            run->own = NULL;
-        }
-    }
-    apr_thread_rwlock_unlock(child->commands_lock);
     return run->command ? OK : HTTP_INTERNAL_SERVER_ERROR;
 }
 
 /* ------------------------------------------------------------------------ */
 
+/* By processor, which then finds in its own cache what it has changed last;
+ * where that is not known, by connection. */
+static unsigned int shard_of(const request_rec *r)
+{
+#ifdef __linux__
+    int processor = sched_getcpu();
+
+    if (processor >= 0) {
+        return (unsigned int)processor % WASM_SHARDS;
+    }
+#endif
+    return (unsigned int)r->connection->id % WASM_SHARDS;
+}
+
 void wasm_child_hold(request_rec *r, wasm_run *run)
 {
     memset(run, 0, sizeof(*run));
+    run->shard = shard_of(r);
     if (child) {
-        run->requests = &child->shards[WASM_SHARD(r)].requests;
+        run->requests = &child->shards[run->shard].requests;
         apr_atomic_inc32(run->requests);
     }
 }
@@ -361,6 +411,8 @@ void wasm_child_hold(request_rec *r, wasm_run *run)
 int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
                        wasm_run *run)
 {
+    apr_uint32_t wall_ms = wasm_command_wall_ms(r, conf);
+
     wasm_child_hold(r, run);
     run->path = conf->module ? conf->module->path : r->filename;
     if (!wasm_child_engine()) {
@@ -369,9 +421,9 @@ int wasm_child_acquire(request_rec *r, const wasm_dir_conf *conf,
                       "the message when it started", run->path);
         return HTTP_SERVICE_UNAVAILABLE;
     }
-    run->longest = apr_time_from_msec((apr_time_t)wasm_command_wall_ms(r, conf)
+    run->longest = apr_time_from_msec((apr_time_t)wall_ms
                                       + WASM_CHILD_WAIT_MS);
-    return conf->module ? acquire_configured(r, conf, run)
+    return conf->module ? acquire_configured(r, conf, wall_ms, run)
                         : wasm_files_acquire(child->files, r, conf, run);
 }
 

@@ -54,7 +54,8 @@ typedef struct wasm_run {
     apr_interval_time_t longest;     /**< a run takes no longer, its wait for
                                           a free place included */
     int row;                         /**< of its module's counts */
-    apr_uint32_t *requests;          /**< the counter this run is part of */
+    unsigned int shard;              /**< of the counters that it changes */
+    apr_uint32_t *requests;          /**< the one that holds the engine */
 } wasm_run;
 
 /**

@@ -89,17 +89,17 @@ static const char *outcome_name(const wasm_io *io, const wasmrt_result *result)
     return outcomes[result->outcome].name;
 }
 
-/* For access logs. */
+/* For access logs. Nobody else sets these, so they are added unlooked. */
 static void note_result(request_rec *r, const char *outcome,
                         const wasmrt_result *result)
 {
     apr_table_t *env = r->subprocess_env;
 
-    apr_table_setn(env, "WASM_OUTCOME", outcome);
-    apr_table_setn(env, "WASM_RUN_US",
+    apr_table_addn(env, "WASM_OUTCOME", outcome);
+    apr_table_addn(env, "WASM_RUN_US",
                    apr_off_t_toa(r->pool,
                                  (apr_off_t)(result->run_ns / 1000)));
-    apr_table_setn(env, "WASM_MEMORY",
+    apr_table_addn(env, "WASM_MEMORY",
                    apr_off_t_toa(r->pool, (apr_off_t)result->memory_bytes));
 }
 
@@ -233,11 +233,11 @@ int wasm_handler(request_rec *r)
     wasm_io_init(io, r, conf, run.path, run.longest);
 
     result.size = sizeof(result);
-    wasm_status_begin(r, run.row);
+    wasm_status_begin(run.row, run.shard);
     started = wasmrt_run(run.command, APLOGrtrace4(r) ? &wasm_io_traced_streams
                                                       : &wasm_io_streams,
                          io, &result);
-    wasm_status_end(r, run.row,
+    wasm_status_end(run.row, run.shard,
                     started == WASMRT_BUSY ? "busy" : outcome_name(io, &result),
                     &result);
     wasm_io_end_errors(io);

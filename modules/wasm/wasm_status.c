@@ -75,6 +75,7 @@ typedef struct status_row {
     apr_uint32_t memory_pages;       /* most that a run ended with, 64 KiB */
     apr_uint32_t images[STATUS_SOURCES];
     apr_uint32_t image_kib;          /* of the newest image */
+    char apart[WASM_SHARD_ALIGNMENT];
     status_runs runs[WASM_SHARDS];   /* to be added up */
 } status_row;
 
@@ -261,14 +262,14 @@ static double class_start(int number)
            * (1.0 + (double)part / STATUS_PER_OCTAVE);
 }
 
-void wasm_status_begin(const request_rec *r, int row)
+void wasm_status_begin(int row, unsigned int shard)
 {
     if (self && row >= 0) {
-        apr_atomic_inc32(&self->running[WASM_SHARD(r)][row]);
+        apr_atomic_inc32(&self->running[shard][row]);
     }
 }
 
-void wasm_status_end(const request_rec *r, int row, const char *outcome,
+void wasm_status_end(int row, unsigned int shard, const char *outcome,
                      const wasmrt_result *result)
 {
     status_row *each;
@@ -280,9 +281,9 @@ void wasm_status_end(const request_rec *r, int row, const char *outcome,
     if (!self || row < 0) {
         return;
     }
-    apr_atomic_dec32(&self->running[WASM_SHARD(r)][row]);
+    apr_atomic_dec32(&self->running[shard][row]);
     each = &counts->row[row];
-    runs = &each->runs[WASM_SHARD(r)];
+    runs = &each->runs[shard];
     for (i = 0; i < STATUS_OUTCOMES; i++) {
         if (!strcmp(outcome, outcome_names[i])) {
             apr_atomic_inc32(&runs->ended[i]);

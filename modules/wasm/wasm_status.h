@@ -44,16 +44,20 @@ void wasm_status_image(int row, const wasmrt_image *image);
 /** Claims this process's place among the children. */
 void wasm_status_child_init(void);
 
-/** A run begins. @param row  -1: not counted. */
-void wasm_status_begin(const request_rec *r, int row);
+/**
+ * A run begins.
+ *
+ * @param row    of its module; -1: not counted.
+ * @param shard  below WASM_SHARDS, the same when it ends.
+ */
+void wasm_status_begin(int row, unsigned int shard);
 
 /**
  * A run has ended, or was refused.
  *
- * @param row      as for wasm_status_begin().
  * @param outcome  its name, as in WASM_OUTCOME.
  */
-void wasm_status_end(const request_rec *r, int row, const char *outcome,
+void wasm_status_end(int row, unsigned int shard, const char *outcome,
                      const wasmrt_result *result);
 
 /** Hooks. */
