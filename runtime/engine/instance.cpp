@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/instance.h"
 
-#include <sched.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "engine/engine_parts.h"
@@ -162,23 +159,17 @@ uint64_t Instance::memory_bytes() const {
 }
 
 IdleInstances::IdleInstances(size_t most)
-    : lasts_(std::clamp<size_t>(static_cast<size_t>(std::max(sysconf(_SC_NPROCESSORS_CONF), 1L)), 1,
-                                (most + 1) / 2)),
-      most_others_(most - lasts_.size()) {}
+    : lasts_((most + 1) / 2), most_others_(most - lasts_.size()) {}
 
 IdleInstances::~IdleInstances() {
   for (Last& last : lasts_) last.exchange(nullptr);
-}
-
-IdleInstances::Last& IdleInstances::last() {
-  return lasts_[static_cast<size_t>(std::max(sched_getcpu(), 0)) % lasts_.size()];
 }
 
 std::unique_ptr<Instance> IdleInstances::take(const Module& module, uint64_t memory_limit) {
   const auto is_right = [&](const std::unique_ptr<Instance>& instance) {
     return instance && instance->is_for(module, memory_limit);
   };
-  std::unique_ptr<Instance> instance = last().exchange(nullptr);
+  std::unique_ptr<Instance> instance = lasts_.here().exchange(nullptr);
   if (is_right(instance)) return instance;
   std::vector<std::unique_ptr<Instance>> surplus;  // goes after the lock
   const std::scoped_lock lock(mutex_);
@@ -204,7 +195,7 @@ std::unique_ptr<Instance> IdleInstances::take(const Module& module, uint64_t mem
 
 void IdleInstances::give(std::unique_ptr<Instance> instance, int64_t now_ns) {
   const auto is_old = [now_ns](int64_t since_ns) { return now_ns - kLongestIdleNs > since_ns; };
-  std::unique_ptr<Instance> before = last().exchange(std::move(instance));
+  std::unique_ptr<Instance> before = lasts_.here().exchange(std::move(instance));
   if (!before && !is_old(oldest_ns_.load(std::memory_order_relaxed))) return;
   std::unique_ptr<Instance> surplus;  // goes after the lock
   const std::scoped_lock lock(mutex_);

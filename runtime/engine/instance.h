@@ -15,6 +15,7 @@
 #include "engine/ending.h"
 #include "engine/host_call.h"
 #include "engine/interrupts.h"
+#include "engine/per_processor.h"
 #include "engine/wasmtime_handles.h"
 #include "wasi/context.h"
 #include "wasm_runtime.h"
@@ -118,7 +119,7 @@ class IdleInstances {
 
   /// The one that a processor has run last, whose pages are likeliest in its caches. Apart from
   /// those of other processors: it takes no lock, and nothing from another one's cache.
-  struct alignas(64) Last {
+  struct Last {
     std::atomic<Instance*> instance{nullptr};
 
     std::unique_ptr<Instance> exchange(std::unique_ptr<Instance> other) {
@@ -126,7 +127,6 @@ class IdleInstances {
     }
   };
 
-  Last& last();
   // With the mutex held. What they return, if anything, is let go without it.
   std::unique_ptr<Instance> keep(std::unique_ptr<Instance> instance, int64_t now_ns);
   std::unique_ptr<Instance> oldest();
@@ -134,7 +134,7 @@ class IdleInstances {
 
   static constexpr int64_t kNobody = INT64_MAX;
 
-  std::vector<Last> lasts_;  ///< by processor
+  PerProcessor<Last> lasts_;
   const size_t most_others_;
   std::mutex mutex_;
   std::vector<Waiting> others_;  ///< by `since_ns`

@@ -2,6 +2,8 @@
 #include "engine/ticker.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
 
 #include <vector>
 
@@ -87,6 +89,40 @@ TEST(Places, GoToWhoeverWaits) {
   EXPECT_TRUE(got);
 }
 
+void stay_on(size_t processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  ASSERT_EQ(pthread_setaffinity_np(pthread_self(), sizeof set, &set), 0);
+}
+
+TEST(Places, ThatLieWithOneProcessorAreForAll) {
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  std::vector<size_t> processors;
+  for (size_t i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &allowed)) processors.push_back(i);
+  }
+  if (processors.size() < 2) GTEST_SKIP() << "there is one processor only";
+  Places places(3);
+  std::thread first([&] {
+    stay_on(processors[0]);
+    EXPECT_TRUE(places.take_free());
+    EXPECT_TRUE(places.take_free());
+    places.give_back();
+    places.give_back();
+    EXPECT_FALSE(places.is_any_taken());
+  });
+  first.join();
+  std::thread second([&] {
+    stay_on(processors[1]);
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(take(places, 0ms)) << i;
+    EXPECT_FALSE(take(places, 0ms));
+    EXPECT_TRUE(places.is_any_taken());
+  });
+  second.join();
+}
+
 // Some who give up do so at the moment when they are given one.
 TEST(Places, AreNeitherLostNorGivenTwice) {
   constexpr int kPlaces = 2;
@@ -113,7 +149,7 @@ TEST(Places, AreNeitherLostNorGivenTwice) {
   }
   EXPECT_FALSE(too_many);
   EXPECT_FALSE(places.is_any_taken());
-  for (int i = 0; i < kPlaces; ++i) EXPECT_TRUE(places.take_free());
+  for (int i = 0; i < kPlaces; ++i) EXPECT_TRUE(take(places, 0ms));
   EXPECT_FALSE(take(places, 0ms));
 }
 
