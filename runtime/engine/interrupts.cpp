@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/interrupts.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -115,16 +116,26 @@ Interrupt::~Interrupt() {
 }
 
 void Interrupt::raise() {
-  const std::scoped_lock lock(mutex_);
+  State expected = State::kRunning;
+  if (!state_.compare_exchange_strong(expected, State::kRaising)) return;
+  const bool is_away = mprotect(page_, page_bytes(), PROT_NONE) == 0;
   // Where it fails, the next tick tries again.
-  if (guest_ != nullptr && !is_raised_) {
-    is_raised_ = mprotect(page_, page_bytes(), PROT_NONE) == 0;
-  }
+  state_.store(is_away ? State::kRaised : State::kRunning);
 }
 
-bool Interrupt::lower() {
-  if (is_raised_) is_raised_ = mprotect(page_, page_bytes(), PROT_READ | PROT_WRITE) != 0;
-  return !is_raised_;
+bool Interrupt::lower(State next) {
+  State expected = State::kRunning;
+  while (!state_.compare_exchange_strong(expected, next)) {
+    if (expected == State::kRaised) {
+      if (mprotect(page_, page_bytes(), PROT_READ | PROT_WRITE) != 0) return false;
+      state_.store(next);
+      return true;
+    }
+    // Whoever takes the page away is about to have done it.
+    sched_yield();
+    expected = State::kRunning;
+  }
+  return true;
 }
 
 void Interrupt::on_fault(int signal, siginfo_t* info, void* context) {
@@ -135,10 +146,8 @@ void Interrupt::on_fault(int signal, siginfo_t* info, void* context) {
   if (interrupt != nullptr && address >= interrupt->page_ &&
       address < interrupt->page_ + page_bytes()) {
     // The signal comes from the guest's own code, which holds no lock: anything may be called.
-    std::unique_lock lock(interrupt->mutex_);
-    const bool is_lowered = interrupt->lower();
-    lock.unlock();
-    if (is_lowered && ask(*interrupt->guest_, *static_cast<ucontext_t*>(context))) return;
+    if (interrupt->lower(State::kRunning) &&
+        ask(*interrupt->guest_, *static_cast<ucontext_t*>(context))) return;
   }
   if ((previous_action.sa_flags & SA_SIGINFO) != 0) {
     previous_action.sa_sigaction(signal, info, context);
@@ -149,17 +158,19 @@ void Interrupt::on_fault(int signal, siginfo_t* info, void* context) {
 }
 
 Interruptible::Interruptible(Interrupt& interrupt, GuestState& guest)
-    : interrupt_(interrupt), outer_(current) {
-  const std::scoped_lock lock(interrupt_.mutex_);
+    : interrupt_(interrupt), current_(current), outer_(current_) {
   interrupt_.guest_ = &guest;
-  current = &interrupt_;
+  current_ = &interrupt_;
+  // Where the page could not be brought back by the run before, this one meets it as it is.
+  if (interrupt_.state_.load(std::memory_order_relaxed) == Interrupt::State::kIdle) {
+    interrupt_.state_.store(Interrupt::State::kRunning, std::memory_order_release);
+  }
 }
 
 Interruptible::~Interruptible() {
-  current = outer_;
-  const std::scoped_lock lock(interrupt_.mutex_);
+  current_ = outer_;
+  interrupt_.lower(Interrupt::State::kIdle);
   interrupt_.guest_ = nullptr;
-  interrupt_.lower();
 }
 
 }  // namespace wasmrt

@@ -4,8 +4,10 @@
 // (deps/wasmtime/src/interruptible.rs).
 #pragma once
 
+#include <atomic>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <mutex>
 #include <vector>
 
@@ -48,16 +50,24 @@ class Interrupt {
   friend class Interrupts;
   friend class Interruptible;
 
+  enum class State : uint8_t {
+    kIdle,     ///< nobody runs
+    kRunning,
+    kRaising,  ///< the page is being taken away
+    kRaised,   ///< it is gone
+  };
+
   static void on_fault(int signal, siginfo_t* info, void* context);
   void raise();
-  /// With the mutex held. @return false if the page stays away.
-  bool lower();
+  /// On the thread that runs. Brings the page back, if it is gone, and goes on as `next`.
+  /// @return false if the page stays away.
+  bool lower(State next);
 
   Interrupts& interrupts_;
   std::byte* const page_;
-  std::mutex mutex_;
-  GuestState* guest_ = nullptr;  ///< not null while it runs
-  bool is_raised_ = false;
+  GuestState* guest_ = nullptr;  ///< not null while it runs; of the thread that runs it
+  // No mutex: most runs begin and end without meeting anybody, and a fault may ask for it.
+  std::atomic<State> state_{State::kIdle};
 };
 
 /// Lets a guest be interrupted for as long as it lives, on the thread that made it.
@@ -70,6 +80,7 @@ class Interruptible {
 
  private:
   Interrupt& interrupt_;
+  Interrupt*& current_;     ///< of this thread
   Interrupt* const outer_;  ///< of the guest in whose host call this one runs
 };
 

@@ -177,6 +177,8 @@ void WrittenPages::add(const uint8_t* pristine, size_t offset, size_t bytes) {
 }
 
 void WrittenPages::run_begins() {
+  // Unsealed by this run, the memory would be looked through anyway.
+  if (is_sealed_) return;
   // What the thread knows already is no more than what it has had, and costs nothing.
   faults_at_begin_ = faults_before;
 }
