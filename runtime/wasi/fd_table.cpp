@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <memory>
 #include <new>
 #include <utility>
 
@@ -18,9 +19,11 @@ constexpr uint32_t kStreams = 3;
 
 FdTable::FdTable(std::span<const Preopen> preopens, uint32_t limit)
     : limit_(std::max(limit, kStreams + static_cast<uint32_t>(preopens.size()))) {
+  static_assert(kStreams <= kInline);
   for (uint8_t stream = 0; stream < kStreams; ++stream) {
-    slots_[stream].kind = Descriptor::Kind::kStream;
-    slots_[stream].stream = stream;
+    Descriptor* slot = std::construct_at(slots_ + stream);
+    slot->kind = Descriptor::Kind::kStream;
+    slot->stream = stream;
   }
   open_ = lowest_free_ = end_ = kStreams;
   for (const Preopen& preopen : preopens) {
@@ -35,16 +38,20 @@ FdTable::FdTable(std::span<const Preopen> preopens, uint32_t limit)
   }
 }
 
-FdTable::~FdTable() {
-  if (slots_ != inline_.data()) delete[] slots_;
+FdTable::~FdTable() { drop_slots(); }
+
+void FdTable::drop_slots() {
+  std::destroy_n(slots_, end_);
+  if (static_cast<void*>(slots_) != inline_.data()) ::operator delete(slots_);
 }
 
 Errno FdTable::grow() {
   const uint32_t capacity = std::min(limit_, capacity_ * 2);
-  auto* slots = new (std::nothrow) Descriptor[capacity];
+  auto* slots =
+      static_cast<Descriptor*>(::operator new(capacity * sizeof(Descriptor), std::nothrow));
   if (slots == nullptr) return Errno::kNomem;
-  std::move(slots_, slots_ + end_, slots);
-  if (slots_ != inline_.data()) delete[] slots_;
+  std::uninitialized_move_n(slots_, end_, slots);
+  drop_slots();
   slots_ = slots;
   capacity_ = capacity;
   return Errno::kSuccess;
@@ -57,9 +64,13 @@ Errno FdTable::insert(Descriptor descriptor, uint32_t& number) {
   if (number == capacity_) {
     if (const Errno result = grow(); result != Errno::kSuccess) return result;
   }
-  slots_[number] = std::move(descriptor);
+  if (number < end_) {
+    slots_[number] = std::move(descriptor);
+  } else {
+    std::construct_at(slots_ + number, std::move(descriptor));
+    ++end_;
+  }
   lowest_free_ = number + 1;
-  end_ = std::max(end_, number + 1);
   ++open_;
   return Errno::kSuccess;
 }

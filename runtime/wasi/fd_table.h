@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -75,6 +76,7 @@ class FdTable {
 
  private:
   Errno grow();
+  void drop_slots();
 
   static constexpr uint32_t kInline = 8;
 
@@ -82,10 +84,11 @@ class FdTable {
   uint32_t open_ = 0;
   bool was_refused_ = false;
   uint32_t lowest_free_ = 0;  ///< no free number is lower
-  uint32_t end_ = 0;          ///< numbers in use are lower
+  uint32_t end_ = 0;          ///< numbers that were ever in use are lower
   uint32_t capacity_ = kInline;
-  std::array<Descriptor, kInline> inline_;
-  Descriptor* slots_ = inline_.data();
+  // Most runs use the streams only: a slot is made, as free, by the first use of its number.
+  alignas(Descriptor) std::array<std::byte, kInline * sizeof(Descriptor)> inline_;
+  Descriptor* slots_ = reinterpret_cast<Descriptor*>(inline_.data());  ///< `end_` of them are made
 };
 
 }  // namespace wasmrt::wasi

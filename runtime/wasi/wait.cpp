@@ -21,14 +21,6 @@ bool may_go_on(Context& context) {
   return false;
 }
 
-Errno accept(Context& context, const StreamResult& result) {
-  if (result.stop != Stop::kNone) {
-    context.stop_with(result.stop);
-    return Errno::kCanceled;
-  }
-  return errno_from_host(result.error);
-}
-
 int wait_slice(Context& context, std::span<pollfd> fds, int64_t timeout_ns) {
   const int64_t left = context.host().deadline_ns() - now_ns(CLOCK_MONOTONIC);
   const int64_t slice =

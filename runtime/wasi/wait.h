@@ -20,7 +20,13 @@ bool may_go_on(Context& context);
 
 /// Takes up what a stream answered. @return kSuccess only if it moved bytes or
 /// ended; kCanceled if context.stop() is set now.
-Errno accept(Context& context, const StreamResult& result);
+inline Errno accept(Context& context, const StreamResult& result) {
+  if (result.stop != Stop::kNone) {
+    context.stop_with(result.stop);
+    return Errno::kCanceled;
+  }
+  return result.error == 0 ? Errno::kSuccess : errno_from_host(result.error);
+}
 
 /// poll(2) for at most `timeout_ns` and no longer than a slice, nor than the
 /// run may last.
