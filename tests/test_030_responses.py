@@ -203,6 +203,18 @@ class TestMalformed:
         env.httpd_error_log.scan_recent("AH10929.*malformed headers")
         env.httpd_error_log.ignore_recent(["AH10929"])
 
+    def test_030_56_nothing_before_a_malformed_line_counts(self, env, raw):
+        r = raw("Status: 201 Made\nContent-Type: text/x-test\nLocation: /target\nSet-Cookie: injected=1\n"
+                "Last-Modified: Mon, 02 Nov 2026 10:00:00 GMT\nETag: \"x\"\nContent-Range: bytes 0-1/2\n"
+                "X-One: 1\nContent-Length: 4\nno colon\n\nsecret")
+        assert r.response["status"] == 502
+        assert r.response["header"]["content-type"].startswith("text/html")
+        for name in ("location", "set-cookie", "last-modified", "etag", "content-range", "x-one"):
+            assert values(r, name) == [], name
+        assert b"Bad Gateway" in r.outraw and b"secret" not in r.outraw
+        env.httpd_error_log.scan_recent("AH10929.*no colon.*near .*no colon")
+        env.httpd_error_log.ignore_recent(["AH10929"])
+
     def test_030_54_contradicting_lengths(self, env, raw):
         r = raw("Content-Length: 4\nContent-Length: 5\n\nbody")
         assert r.response["status"] == 502

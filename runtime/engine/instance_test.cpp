@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -31,6 +33,7 @@
 namespace wasmrt {
 namespace {
 
+using namespace std::chrono_literals;
 using wasi::FakeHost;
 using wasi::TemporaryDirectory;
 
@@ -241,6 +244,35 @@ TEST_F(Rewinding, ModulesThatChangeMoreThanMemoryAndGlobalsAreNotUsedAgain) {
   ASSERT_NO_FATAL_FAILURE(load(memory + table + function + "(drop (table.get $t (i32.const 0))))"));
   ASSERT_FALSE(call("run"));
   EXPECT_TRUE(instance_->rewind());
+}
+
+// The clock asks, runs begin and end, and each may be at any step of it when it meets the other.
+TEST_F(Rewinding, InterruptsMayComeAtAnyMoment) {
+  if (!kHasChecks) GTEST_SKIP() << "guests are interrupted by the engine here";
+  ASSERT_NO_FATAL_FAILURE(load(R"(
+    (memory (export "memory") 1)
+    (func (export "run") (local $left i32)
+      (local.set $left (i32.const 1000))
+      (loop $again
+        (i32.store (i32.const 8) (i32.add (i32.load (i32.const 8)) (i32.const 1)))
+        (br_if $again (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+      (if (i32.ne (i32.load (i32.const 8)) (i32.const 1000)) (then unreachable))))"));
+  std::atomic<bool> done{false};
+  std::thread clock([&] {
+    while (!done) engine_->parts().interrupts->raise();
+  });
+  // The other thread may have no processor for a while.
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  int bad = 0;
+  for (int run = 0; run < 5'000 || (host_.checks == 0 && std::chrono::steady_clock::now() < end);
+       ++run) {
+    if (call("run")) ++bad;
+    if (!instance_->rewind()) instance_ = Instance::create(*module_, kMemoryLimit);
+  }
+  done = true;
+  clock.join();
+  EXPECT_EQ(bad, 0);
+  EXPECT_GT(host_.checks, 0) << "it was never interrupted";
 }
 
 // Whatever writes the first byte of a page that no run before has written.
