@@ -20,6 +20,11 @@ def configure():
         conf.add_wasm("/loop", f"{paths.test_guests}/answer.wasm", "WasmArg 'Location: /loop%0a%0a'")
         conf.add_wasm("/away", f"{paths.test_guests}/answer.wasm", "WasmArg 'Location: /target%0a%0a'")
         conf.add_wasm("/away/absolute", f"{paths.test_guests}/answer.wasm", "WasmArg 'Location: http://a/%0a%0a'")
+        conf.add(["RewriteEngine On", 'RewriteRule "^/chain$" - [CO=kept:1:127.0.0.1]',
+                  '<Location "/chain">',
+                  '    ErrorDocument 404 /broken?Set-Cookie:%20injected=1%0aX-One:%201%0ano%20colon%0a%0a',
+                  "</Location>"])
+        conf.add_wasm("/broken", f"{paths.test_guests}/raw.wasm", "ErrorDocument 502 /not-there")
         conf.add_wasm("/away/error", f"{paths.test_guests}/answer.wasm", "WasmArg 'no header'")
     return add
 
@@ -213,6 +218,15 @@ class TestMalformed:
             assert values(r, name) == [], name
         assert b"Bad Gateway" in r.outraw and b"secret" not in r.outraw
         env.httpd_error_log.scan_recent("AH10929.*no colon.*near .*no colon")
+        env.httpd_error_log.ignore_recent(["AH10929"])
+
+    def test_030_57_nor_where_another_request_answers(self, env):
+        """The one that was redirected to the guest, since the page for the guest's error fails as well."""
+        r = env.curl_get(env.mkurl("/chain"))
+        assert r.response["status"] >= 400
+        assert [value.split(";")[0] for value in values(r, "set-cookie")] == ["kept=1"]
+        assert values(r, "x-one") == []
+        env.httpd_error_log.scan_recent("AH10929.*no colon")
         env.httpd_error_log.ignore_recent(["AH10929"])
 
     def test_030_54_contradicting_lengths(self, env, raw):

@@ -36,7 +36,9 @@ const wasmrt_variable *wasm_cgi_environment(request_rec *r,
                                             apr_size_t *count);
 
 /**
- * Takes over a header block into the response.
+ * Takes over a header block into the response, line by line: if one of them is
+ * malformed, those before it are there already, and wasm_io_reset() is to be
+ * called.
  *
  * @param path      the module, for messages.
  * @param block     the block with its final empty line.

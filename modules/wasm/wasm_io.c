@@ -460,8 +460,11 @@ static int use_headers(wasm_io *io, const char *block, apr_size_t block_length)
     const char *length;
 
     io->took_headers = 1;
+    /* The guest's go into a copy: a request that this one was redirected from
+     * has the same table, and may yet have to answer by itself. */
     if (!apr_is_empty_table(r->err_headers_out)) {
-        io->old_err_headers = apr_table_copy(r->pool, r->err_headers_out);
+        io->old_err_headers = r->err_headers_out;
+        r->err_headers_out = apr_table_copy(r->pool, r->err_headers_out);
     }
     io->old_content_type = r->content_type;
     io->out_status = wasm_cgi_headers(r, io->path, block, block_length,
