@@ -100,6 +100,22 @@ Alias "/pages" "{docs}"
     WasmModule "{paths.test_guests}/raw.wasm"
     WasmEnableCGI On
 </Location>
+<Location "/including">
+    SetHandler wasm-handler
+    WasmModule "{paths.test_guests}/answer.wasm"
+    WasmEnableCGI On
+    WasmArg 'Content-Type: text/html%0a%0a<!--#include virtual="/included" -->'
+    Options +Includes
+    SetOutputFilter INCLUDES
+</Location>
+<Location "/included">
+    SetHandler wasm-handler
+    WasmModule "{paths.test_guests}/hostile/output_flood.wasm"
+    WasmEnableCGI On
+    WasmOutputLimit 100K
+    Options +Includes
+    SetOutputFilter INCLUDES
+</Location>
 <Location "/guarded">
     Require all denied
     ErrorDocument 403 /sorry
@@ -249,6 +265,11 @@ class TestAccessLog:
             with open(os.path.join(env.server_logs_dir, "wasm_log"), encoding="utf-8") as log:
                 return [line.split() for line in log if line.startswith(f"{path} ")][-1]
         return last
+
+    def test_067_22_an_included_run_does_not_count_as_the_one_around_it(self, env, logged):
+        assert logged("/including")[1] == "exited"
+        env.httpd_error_log.scan_recent("output_flood.wasm wrote too much")
+        env.httpd_error_log.ignore_recent(["AH10940"])
 
     def test_067_20_what_a_run_took(self, logged):
         line = logged("/match/18")

@@ -89,18 +89,16 @@ static const char *outcome_name(const wasm_io *io, const wasmrt_result *result)
     return outcomes[result->outcome].name;
 }
 
-/* For access logs. Nobody else sets these, so they are added unlooked. */
-static void note_result(request_rec *r, const char *outcome,
-                        const wasmrt_result *result)
+/* For access logs. `env` is the request's own: mod_include gives a request
+ * that it includes the table of the one around it, once its output comes. */
+static void note_result(apr_pool_t *pool, apr_table_t *env,
+                        const char *outcome, const wasmrt_result *result)
 {
-    apr_table_t *env = r->subprocess_env;
-
-    apr_table_addn(env, "WASM_OUTCOME", outcome);
-    apr_table_addn(env, "WASM_RUN_US",
-                   apr_off_t_toa(r->pool,
-                                 (apr_off_t)(result->run_ns / 1000)));
-    apr_table_addn(env, "WASM_MEMORY",
-                   apr_off_t_toa(r->pool, (apr_off_t)result->memory_bytes));
+    apr_table_setn(env, "WASM_OUTCOME", outcome);
+    apr_table_setn(env, "WASM_RUN_US",
+                   apr_off_t_toa(pool, (apr_off_t)(result->run_ns / 1000)));
+    apr_table_setn(env, "WASM_MEMORY",
+                   apr_off_t_toa(pool, (apr_off_t)result->memory_bytes));
 }
 
 /* Ends a run that did not end well. */
@@ -201,6 +199,7 @@ static void drop_module_type(request_rec *r)
 int wasm_handler(request_rec *r)
 {
     const wasm_dir_conf *conf;
+    apr_table_t *env = r->subprocess_env;
     wasmrt_result result;
     wasmrt_status started;
     wasm_run run;
@@ -244,7 +243,7 @@ int wasm_handler(request_rec *r)
     wasm_child_release(&run);
 
     if (started == WASMRT_BUSY) {
-        note_result(r, "busy", &result);
+        note_result(r->pool, env, "busy", &result);
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, APLOGNO(10946)
                       "module %s: no place became free for another instance "
                       "(see WasmMaxInstances)", io->path);
@@ -257,6 +256,6 @@ int wasm_handler(request_rec *r)
                       "it may have (see WasmMaxDescriptors)", io->path,
                       (unsigned int)wasm_resources_descriptors(conf));
     }
-    note_result(r, outcome_name(io, &result), &result);
+    note_result(r->pool, env, outcome_name(io, &result), &result);
     return finish_run(io, &result);
 }
