@@ -14,20 +14,20 @@ namespace wasmrt {
 
 /// The places for instances: `count` of them, taken for one run each. Who
 /// finds none waits for a bounded time; a place that becomes free goes to one
-/// who waits, not to one who comes later. Nobody who finds one takes a lock.
+/// who waits, not to one who comes later. Nobody who finds one at hand takes a lock.
 class Places {
  public:
   explicit Places(uint32_t count) : count_(static_cast<int32_t>(count)), free_(count_) {}
 
-  /// @return whether a place was free, which is taken now.
-  /// Else wait() must be called: others count on it.
+  /// @return whether a place was at hand, which is taken now. Else wait() must be called:
+  ///         others count on it, and it may return at once.
   [[nodiscard]] bool take_free() {
     if (aside_.here().is_free.exchange(false)) return true;
     if (free_.fetch_sub(1) > 0) return true;
     // What lies aside is for whoever waits. What is put there from now on is taken back by who
     // put it.
     for (Aside& aside : aside_) {
-      if (aside.is_free.exchange(false)) give_to_all();
+      if (aside.is_free.load() && aside.is_free.exchange(false)) give_to_all();
     }
     return false;
   }

@@ -67,7 +67,7 @@ class WrittenPages {
   /// @return false if pages are read-only that should not be.
   bool seal(std::span<uint8_t> memory);
 
-  uint64_t faults_at_begin_ = 0;  ///< of the thread, or fewer
+  uint64_t faults_at_begin_ = 0;  ///< of the thread, or fewer; not of a run that began sealed
   bool are_known_ = false;
   bool may_seal_;
   uint32_t quiet_runs_ = 0;  ///< that wrote no other pages, one behind the other
