@@ -266,11 +266,6 @@ class TestAccessLog:
                 return [line.split() for line in log if line.startswith(f"{path} ")][-1]
         return last
 
-    def test_067_22_an_included_run_does_not_count_as_the_one_around_it(self, env, logged):
-        assert logged("/including")[1] == "exited"
-        env.httpd_error_log.scan_recent("output_flood.wasm wrote too much")
-        env.httpd_error_log.ignore_recent(["AH10940"])
-
     def test_067_20_what_a_run_took(self, logged):
         line = logged("/match/18")
         assert line[1] == "exited"
@@ -280,3 +275,8 @@ class TestAccessLog:
     @pytest.mark.parametrize("path, logs", [("/match/19", "HTTP/1.1"), ("/hello", "-")])
     def test_067_21_variables_if_the_guest_asks(self, logged, path, logs):
         assert logged(path)[4] == logs
+
+    def test_067_22_an_included_run_does_not_count_as_the_one_around_it(self, env, logged):
+        assert logged("/including")[1] == "exited"
+        env.httpd_error_log.scan_recent("output_flood.wasm wrote too much")
+        env.httpd_error_log.ignore_recent(["AH10940"])

@@ -267,7 +267,8 @@ static const int *command_key(apr_pool_t *pool, const wasm_dir_conf *conf,
     return key;
 }
 
-/* Without making the key, which takes as long as all the rest. */
+/* Compares without making the key: mostly the command is the one of a request
+ * before, and nobody needs it. */
 static int has_key(const wasm_known_command *known, const wasm_dir_conf *conf,
                    apr_uint32_t wall_ms)
 {
